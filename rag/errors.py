@@ -1,0 +1,67 @@
+"""Everything Shoptalk raises on purpose. Refusing to answer is not here: a refusal is a value (types.Refused).
+
+ShoptalkError
+├── SettingsError       a setting is unknown, misspelt or out of range
+├── ModelMissing        the weights a setting names are nowhere on this machine
+├── ModelFailed         a model was found but raised, hung or returned nothing usable
+├── DataError           a file the user handed over is not in the form asked for
+│   ├── CorpusEmpty     a corpus folder holds nothing that can be read
+│   └── Unreadable      one file of a corpus cannot be read (ingest reports it and goes on)
+└── HomeError           something under SHOPTALK_HOME stands in the way
+    ├── NoIndex         no generation is live
+    ├── IndexMismatch   the live index was built with other models or settings
+    ├── IndexDamaged    a generation does not hold what its manifest says
+    └── HomeBusy        another process owns the home
+"""
+
+
+class ShoptalkError(Exception):
+    """An error a person can act on: what was expected, what was found, what to do."""
+
+    def __init__(self, *, expected: str, found: str, remedy: str) -> None:
+        self.expected, self.found, self.remedy = expected, found, remedy
+        super().__init__(f"expected {expected}; found {found}; {remedy}")
+
+
+class SettingsError(ShoptalkError):
+    """A setting is unknown, misspelt or out of range."""
+
+
+class ModelMissing(ShoptalkError):
+    """The weights a setting names are nowhere on this machine."""
+
+
+class ModelFailed(ShoptalkError):
+    """A model was found but raised, hung or returned nothing usable."""
+
+
+class DataError(ShoptalkError):
+    """A file the user handed over is not in the form asked for."""
+
+
+class CorpusEmpty(DataError):
+    """A corpus folder holds nothing that can be read."""
+
+
+class Unreadable(DataError):
+    """One file of a corpus cannot be read; ingest reports it and goes on with the rest."""
+
+
+class HomeError(ShoptalkError):
+    """Something under SHOPTALK_HOME stands in the way."""
+
+
+class NoIndex(HomeError):
+    """No generation is live."""
+
+
+class IndexMismatch(HomeError):
+    """The live index was built with other models or settings."""
+
+
+class IndexDamaged(HomeError):
+    """A generation does not hold what its manifest says."""
+
+
+class HomeBusy(HomeError):
+    """Another process owns the home."""

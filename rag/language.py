@@ -1,0 +1,84 @@
+"""Text in English and Chinese: which language, a folded form for comparing, words, sentences."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from rag.types import Language
+
+HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_HAN = re.compile(f"[{HAN}]")
+_RUN = re.compile(f"[{HAN}]+|[^\\W_{HAN}]+(?:[-'’./][^\\W_{HAN}]+)*")
+_SENTENCE_END = re.compile(r"[。！？!?；]+[”’\"')）】]*|\.(?=\s|$)|\n+")
+
+
+def detect(text: str) -> Language | None:
+    """The language to answer in; None if most letters are neither Latin nor Chinese."""
+    han = latin = other = 0
+    for character in text:
+        if not character.isalpha():
+            continue
+        if _HAN.match(character):
+            han += 1
+        elif "LATIN" in unicodedata.name(character, ""):
+            latin += 1
+        else:
+            other += 1
+    if other > han + latin:
+        return None
+    # A Chinese character carries about as much as a short word, so product names in Latin letters don't outvote it.
+    return "zh" if 3 * han >= latin and han else "en"
+
+
+@functools.lru_cache(maxsize=1)
+def _to_simplified() -> Any:  # noqa: ANN401 - opencc ships no types
+    from opencc import OpenCC
+
+    return OpenCC("t2s")
+
+
+@functools.lru_cache(maxsize=1)
+def _jieba() -> Any:  # noqa: ANN401 - jieba ships no types
+    import jieba
+
+    jieba.setLogLevel(logging.WARNING)
+    return jieba
+
+
+def fold(text: str) -> str:
+    """One form for what readers take as the same: full/half width, case, traditional/simplified."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return str(_to_simplified().convert(text)) if _HAN.search(text) else text
+
+
+def words(text: str) -> list[str]:
+    """Words of the folded text in order; product codes and decimals stay whole; Chinese is cut by dictionary."""
+    found: list[str] = []
+    for run in _RUN.findall(fold(text)):
+        if _HAN.match(run):
+            found += _jieba().lcut(run)
+        else:
+            found.append(run)
+    return found
+
+
+def bigrams(text: str) -> list[str]:
+    """Overlapping pairs of Chinese characters of the folded text: they survive what the dictionary cuts wrongly."""
+    return [run[i : i + 2] for run in re.findall(f"[{HAN}]+", fold(text)) for i in range(len(run) - 1)]
+
+
+def sentences(text: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of each sentence, end mark included, surrounding space not; together they cover all words."""
+    start = 0
+    for end in [match.end() for match in _SENTENCE_END.finditer(text)] + [len(text)]:
+        piece = text[start:end]
+        left = start + len(piece) - len(piece.lstrip())
+        right = start + len(piece.rstrip())
+        if right > left:
+            yield left, right
+        start = end

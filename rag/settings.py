@@ -1,0 +1,174 @@
+"""One frozen settings object: defaults, then shoptalk.toml, then SHOPTALK_* variables. An unknown key is an error."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from rag.errors import SettingsError
+
+PREFIX = "SHOPTALK_"
+FILE_VARIABLE = "SHOPTALK_SETTINGS"  # path of the settings file, if it is not ./shoptalk.toml
+
+
+class Section(BaseModel):
+    """A table of shoptalk.toml."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShopSettings(Section):
+    """[shop]: who answers when Shoptalk cannot. The defaults are the bundled, invented shop's."""
+
+    name_en: str = "Pinebeck"
+    name_zh: str = "松溪"
+    contact_en: str = "help@pinebeck.example or +44 20 7946 0182"
+    contact_zh: str = "kefu@pinebeck.example"
+
+
+class ModelSettings(Section):
+    """[models]: a local folder, or a hub id, or "default" for the model that comes inside a package."""
+
+    embedder: str = "default"
+    generator: str = "default"
+    adapter: str = ""  # folder of a LoRA adapter for the generator
+    api_url: str = ""  # base URL of an OpenAI-compatible server; then `generator` is the model's name there
+    api_key: str = Field("", repr=False)
+    device: str = "cpu"
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    threads: int = Field(0, ge=0)  # 0: as many as there are cores
+    batch_size: int = Field(32, ge=1)
+
+
+class ChunkSettings(Section):
+    """[chunk]: sizes in tokens of the embedder."""
+
+    tokens: int = Field(160, ge=16)
+    overlap: int = Field(0, ge=0)
+
+
+class IndexSettings(Section):
+    """[index]: where vectors live."""
+
+    chroma_url: str = ""  # empty: files under the home; otherwise http(s)://host:port of a Chroma server
+    keep: int = Field(2, ge=1)  # generations kept, the live one included
+
+
+class RetrieveSettings(Section):
+    """[retrieve]: weights of the lexical source against the dense one, by the question's language."""
+
+    passages: int = Field(5, ge=1, le=20)
+    candidates: int = Field(50, ge=1)
+    lexical_weight_en: float = Field(0.5, ge=0, le=1)
+    lexical_weight_zh: float = Field(0.9, ge=0, le=1)
+
+
+class AnswerSettings(Section):
+    """[answer]: the rungs tried in order, and their limits."""
+
+    rungs: tuple[Literal["smalltalk", "faq", "generated", "quote"], ...] = ("smalltalk", "faq", "generated", "quote")
+    faq_threshold: float = Field(0.8, ge=0)  # a vetted answer is given at or above this question similarity
+    refuse_below: float = Field(0.3, ge=0)  # best passage's evidence below which the documents do not hold the answer
+    prompt_tokens: int = Field(600, ge=100)
+    new_tokens: int = Field(80, ge=1)
+    question_characters: int = Field(2000, ge=10)  # what is longer is cut, and the shopper is told
+    history_turns: int = Field(6, ge=0)
+    deadline_seconds: float = Field(60, gt=0)
+
+
+class ServeSettings(Section):
+    """[serve]: the page and the HTTP service."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(7860, ge=1, le=65535)
+    queue: int = Field(8, ge=1)
+    concurrency: int = Field(1, ge=1)
+
+
+class Settings(BaseSettings):
+    """Everything a shop can set. Only rag/build.py sees the whole object; stages get the values they use."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", nested_model_default_partial_update=True
+    )
+
+    home: Path = Path(".shoptalk")
+    corpus: Path = Path("corpus/shop")
+    fakes: bool = False  # the test doubles of rag/fakes.py instead of models
+    database_url: str = Field("", repr=False)  # empty: SQLite under the home
+    shop: ShopSettings = ShopSettings()
+    models: ModelSettings = ModelSettings()
+    chunk: ChunkSettings = ChunkSettings()
+    index: IndexSettings = IndexSettings()
+    retrieve: RetrieveSettings = RetrieveSettings()
+    answer: AnswerSettings = AnswerSettings()
+    serve: ServeSettings = ServeSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments win over variables, variables over the file."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=settings_file())
+        return init_settings, env_settings, toml
+
+
+def settings_file() -> Path:
+    """The settings file that will be read if it exists."""
+    return Path(os.environ.get(FILE_VARIABLE, "shoptalk.toml"))
+
+
+def known_keys(model: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """Every setting as section.key, in the order of this file."""
+    keys: list[str] = []
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        nested = isinstance(kind, type) and issubclass(kind, Section)
+        keys += known_keys(kind, f"{name}.") if nested else [prefix + name]  # type: ignore[arg-type]
+    return keys
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings file and the environment. Raises SettingsError naming the key, what it holds and what fits."""
+    known = {f"{PREFIX}{key.upper().replace('.', '__')}" for key in known_keys()} | {FILE_VARIABLE}
+    known |= {f"{PREFIX}{name.upper()}" for name, info in Settings.model_fields.items() if name in _sections()}
+    for variable in sorted(os.environ):
+        if variable.startswith(PREFIX) and variable not in known:
+            raise SettingsError(
+                expected=f"one of {', '.join(sorted(known))}", found=f"the variable {variable}", remedy="unset or rename it"
+            )
+    if FILE_VARIABLE in os.environ and not settings_file().is_file():
+        raise SettingsError(
+            expected=f"a file at {settings_file()}", found="none", remedy=f"write it or unset {FILE_VARIABLE}"
+        )
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(expected=f"TOML in {settings_file()}", found=str(error), remedy="correct that line") from error
+    except ValidationError as error:
+        raise _explain(error) from error
+
+
+def _sections() -> set[str]:
+    return {key.split(".")[0] for key in known_keys() if "." in key}
+
+
+def _explain(error: ValidationError) -> SettingsError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        expected = f"one of the settings {', '.join(known_keys())}"
+        return SettingsError(expected=expected, found=f"the unknown setting {key}", remedy="remove or rename it")
+    return SettingsError(
+        expected=f"for {key}: {first['msg']}", found=repr(first["input"]), remedy=f"correct {key} in {settings_file()} or its variable"
+    )

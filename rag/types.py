@@ -1,0 +1,200 @@
+"""The nouns of Shoptalk and the events an answer is made of. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+
+Language = Literal["en", "zh"]
+Role = Literal["system", "user", "assistant"]
+
+
+class Kind(StrEnum):
+    """What a piece of a document is; pages and passages may be split, the others never are."""
+
+    PAGE = "page"
+    PASSAGE = "passage"  # one row of a corpus.jsonl in the BEIR layout
+    FAQ = "faq"
+    PRODUCT = "product"
+    ROW = "row"
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What filters look at. An empty string or None means: holds for all."""
+
+    language: str = ""
+    region: str = ""
+    audience: str = ""
+    trust: str = "official"
+    product: str = ""
+    valid_from: date | None = None
+    valid_to: date | None = None  # inclusive
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One self-contained unit of a table: a FAQ pair, a product, a row, a passage.
+
+    `text` is what a shopper sees and what citations quote. `aliases` (similar questions, other names) are
+    searched but never shown. `negatives` are questions this entry must not answer. `answer` is the vetted
+    FAQ answer, a verbatim part of `text`; empty for other kinds.
+    """
+
+    key: str  # unique within its document
+    kind: Kind
+    title: str
+    text: str
+    answer: str = ""
+    aliases: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    facets: Facets = Facets()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A source as read: a page as Markdown in `text`, or a table as `entries` (then `text` is empty)."""
+
+    id: str  # path below the corpus folder, "/" between the parts
+    title: str
+    text: str
+    facets: Facets
+    digest: str  # sha256 of the file's bytes, hex
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a document, small enough for the embedder. `text` is a verbatim part of what was read."""
+
+    id: str  # "<document>#<12 hex digits of the content's hash>"
+    document: str
+    entry: str  # Entry.key, or "" for a page
+    ordinal: int  # position within the document, from 0
+    kind: Kind
+    title: str
+    headings: tuple[str, ...]
+    text: str
+    answer: str = ""
+    aliases: tuple[str, ...] = ()
+    negatives: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    facets: Facets = Facets()
+
+    @property
+    def search_text(self) -> str:
+        """What is embedded and indexed: the headings give a lone paragraph its subject."""
+        head = " > ".join(dict.fromkeys((self.title, *self.headings)))
+        return "\n".join(part for part in (head, self.text, *self.aliases) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation."""
+
+    role: Role
+    text: str
+
+
+History = tuple[Turn, ...]  # oldest first, without the question being asked
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """The standalone question: `text` is searched, `question` is what the shopper typed."""
+
+    text: str
+    question: str
+    language: Language
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk found. `score` is comparable within one result list only: higher is better.
+
+    `scores` holds each source's own score ("dense": cosine, -1..1; "lexical": BM25, 0..) where it found the chunk.
+    """
+
+    chunk: Chunk
+    score: float
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Marker [n] of an answer: `quote` is chunk.text[start:end] of passage n's chunk, verbatim."""
+
+    n: int
+    document: str
+    chunk: str
+    quote: str
+    start: int
+    end: int
+
+
+class Outcome(StrEnum):
+    """How a turn ended."""
+
+    ANSWERED = "answered"
+    REFUSED = "refused"
+    HANDED_OVER = "handed_over"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished turn. `rung` names what produced it (smalltalk, faq, generated, quote, refusal, person)."""
+
+    id: str
+    outcome: Outcome
+    text: str
+    rung: str
+    language: Language
+    query: Query
+    generation: int  # the index generation that served it
+    citations: tuple[Citation, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    reason: str = ""  # why it was refused or handed over; a key of the wording catalogue
+    timings: Mapping[str, float] = field(default_factory=dict)  # milliseconds by stage; "first_token", "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Event: what was found, before the first token."""
+
+    query: Query
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Event: the next piece of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Event: the answer stands. Its text replaces the streamed tokens (the checks may have withdrawn them)."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Event: the documents do not hold the answer; `answer.text` says so."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Event: a person takes over; `answer.text` tells the shopper how."""
+
+    answer: Answer
+
+
+Event = Sources | Token | Done | Refused | HandOver

@@ -1,0 +1,20 @@
+"""Every sentence the product says, one catalogue per language (en.toml, zh.toml): no user-visible strings elsewhere."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from pathlib import Path
+from string import Template
+
+from rag.types import Language
+
+
+@functools.lru_cache
+def _catalogue(folder: Path, language: Language) -> dict[str, str]:
+    return dict(tomllib.loads((folder / f"{language}.toml").read_text(encoding="utf-8")))
+
+
+def say(key: str, language: Language, folder: Path = Path(__file__).parent, **holes: object) -> str:
+    """The sentence `key` in `language` with its $holes filled. Raises KeyError on an unknown key or an unfilled hole."""
+    return Template(_catalogue(folder, language)[key]).substitute({name: str(value) for name, value in holes.items()})
