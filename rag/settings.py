@@ -148,9 +148,7 @@ def load(**overrides: object) -> Settings:
                 expected=f"one of {', '.join(sorted(known))}", found=f"the variable {variable}", remedy="unset or rename it"
             )
     if FILE_VARIABLE in os.environ and not settings_file().is_file():
-        raise SettingsError(
-            expected=f"a file at {settings_file()}", found="none", remedy=f"write it or unset {FILE_VARIABLE}"
-        )
+        raise SettingsError(expected=f"a file at {settings_file()}", found="none", remedy=f"write it or unset {FILE_VARIABLE}")
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except tomllib.TOMLDecodeError as error:
@@ -170,5 +168,7 @@ def _explain(error: ValidationError) -> SettingsError:
         expected = f"one of the settings {', '.join(known_keys())}"
         return SettingsError(expected=expected, found=f"the unknown setting {key}", remedy="remove or rename it")
     return SettingsError(
-        expected=f"for {key}: {first['msg']}", found=repr(first["input"]), remedy=f"correct {key} in {settings_file()} or its variable"
+        expected=f"for {key}: {first['msg']}",
+        found=repr(first["input"]),
+        remedy=f"correct {key} in {settings_file()} or its variable",
     )

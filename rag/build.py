@@ -1,0 +1,197 @@
+"""The composition root: settings -> ready parts. The only file that chooses classes.
+
+settings -> embedder ----> ingest ----> generation N (live)
+               |                             |
+               +--> dense --+                |
+                            fused -> answer()|-> events -> recorder
+settings -> generator ------------^
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.ports import Embedder, Generator, PassageSource
+from rag.settings import Settings
+from rag.types import Answer, Done, Event, HandOver, History, Language, Passage, Query, Refused
+
+if TYPE_CHECKING:
+    from rag.answer.flow import Parts
+    from rag.index.generation import Generation, Generations
+    from rag.ingest.report import IngestReport
+
+log = logging.getLogger(__name__)
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+def build_embedder(settings: Settings) -> Embedder:
+    """Cheap until the first embed(): weights load lazily."""
+    if settings.fakes:
+        from rag.fakes import HashEmbedder
+
+        return HashEmbedder()
+    from rag.models.embed import SentenceEmbedder
+    from rag.models.resolve import resolve_embedder
+
+    models = settings.models
+    return SentenceEmbedder(resolve_embedder(models.embedder), models.device, models.threads, models.batch_size)
+
+
+def build_generator(settings: Settings) -> Generator:
+    """A local model, or a client when models.api_url is set. Raises ModelMissing."""
+    if settings.fakes:
+        from rag.fakes import ScriptedGenerator
+
+        return ScriptedGenerator()
+    models = settings.models
+    if models.api_url:
+        from rag.models.api import ApiGenerator
+
+        return ApiGenerator(models.api_url, models.generator, models.api_key)
+    from rag.models.generate import TransformersGenerator
+    from rag.models.resolve import resolve_generator
+
+    folder = resolve_generator(models.generator, settings.home)
+    adapter = Path(models.adapter) if models.adapter else None
+    return TransformersGenerator(folder, adapter, models.dtype, models.device, models.threads)
+
+
+def build_generations(settings: Settings) -> Generations:
+    """The index generations under the home."""
+    from rag.index.generation import Generations
+
+    return Generations(settings.home, settings.index.chroma_url, settings.index.keep)
+
+
+def run_ingest(settings: Settings, progress: Progress = lambda stage, done, total: None) -> IngestReport:
+    """Bring the live index up to date with settings.corpus. Raises CorpusEmpty, HomeBusy, ModelMissing."""
+    from rag.index.catalog import Catalog
+    from rag.ingest.flow import Chunking, ingest
+
+    chunking = Chunking(settings.chunk.tokens, settings.chunk.overlap)
+    with Catalog(settings.home / "catalog.sqlite") as catalog:
+        return ingest(settings.corpus, build_generations(settings), catalog, build_embedder(settings), chunking, progress)
+
+
+def build_source(settings: Settings, generation: Generation, embedder: Embedder) -> PassageSource:
+    """Dense and lexical search over one generation, fused."""
+    from rag.retrieve.dense import DenseSource
+    from rag.retrieve.fuse import FusedSource
+
+    retrieve = settings.retrieve
+    weights: dict[Language, float] = {"en": retrieve.lexical_weight_en, "zh": retrieve.lexical_weight_zh}
+    return FusedSource(DenseSource(generation.store, embedder), generation.lexical, weights, retrieve.candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """One opened generation and what answers from it; an answer holds on to one Live from start to end."""
+
+    generation: Generation
+    source: PassageSource
+    parts: Parts
+
+
+class Assistant:
+    """Answers from the live generation, follows the pointer when a new one goes live, records every turn."""
+
+    def __init__(self, settings: Settings) -> None:
+        from rag.record.store import Recorder
+
+        self._settings = settings
+        self._embedder = build_embedder(settings)
+        self._generator = build_generator(settings)
+        self._generations = build_generations(settings)
+        settings.home.mkdir(parents=True, exist_ok=True)
+        self._recorder = Recorder(settings.database_url or f"sqlite:///{settings.home / 'record.sqlite'}")
+        self._opening = threading.Lock()
+        self._live = self._open()
+
+    def answer(self, question: str, history: History = (), conversation: str = "") -> Iterator[Event]:
+        """The events of one turn. Raises ShoptalkError when a part fails; closing the iterator stops the work."""
+        from rag.answer.flow import answer
+
+        for event in answer(question, history, self._current().parts):
+            if isinstance(event, Done | Refused | HandOver):
+                self._record(conversation, question, history, event.answer)
+            yield event
+
+    def find(self, question: str, history: History = (), k: int = 10) -> tuple[Query, list[Passage]]:
+        """Retrieval alone: the standalone query and at most k passages."""
+        live = self._current()
+        query = live.parts.rewrite(question, history)
+        return query, live.source.find(query, k)
+
+    def vote(self, answer_id: str, value: int, comment: str = "") -> None:
+        """Keep a shopper's thumb (+1 or -1); the last one counts. Raises DataError for an unknown answer."""
+        self._recorder.vote(answer_id, value, comment)
+
+    def warm_up(self) -> None:
+        """Load the weights now, so that the first shopper does not wait for them."""
+        self._embedder.embed(["warm up"])
+        self._generator.load()
+
+    def contact(self, language: Language) -> str:
+        """Whom a shopper reaches when Shoptalk cannot answer."""
+        shop = self._settings.shop
+        return shop.contact_zh if language == "zh" else shop.contact_en
+
+    def shop(self, language: Language) -> str:
+        """The shop's name."""
+        shop = self._settings.shop
+        return shop.name_zh if language == "zh" else shop.name_en
+
+    def describe(self) -> dict[str, str]:
+        """What is loaded, for the terminal and /readyz."""
+        manifest = self._live.generation.manifest
+        return {
+            "generation": str(manifest.number),
+            "documents": str(len(manifest.documents)),
+            "chunks": str(manifest.count),
+            "embedder": self._embedder.fingerprint,
+            "generator": self._generator.fingerprint,
+        }
+
+    @property
+    def generation(self) -> Generation:
+        """The live generation, reopened if the pointer moved."""
+        return self._current().generation
+
+    def close(self) -> None:
+        """Release files and connections."""
+        self._live.generation.store.close()
+        self._recorder.close()
+
+    def _current(self) -> Live:
+        with self._opening:
+            manifest = self._generations.live()
+            if manifest and manifest.number != self._live.generation.number:
+                self._live = self._open()
+                log.info("generation %d is live", self._live.generation.number)
+            return self._live
+
+    def _open(self) -> Live:
+        generation = self._generations.open(self._embedder.fingerprint)
+        source = build_source(self._settings, generation, self._embedder)
+        return Live(generation, source, build_parts(self._settings, generation, source, self._embedder, self._generator))
+
+    def _record(self, conversation: str, question: str, history: History, answer: Answer) -> None:
+        try:
+            self._recorder.observe(conversation, question, history, answer)
+        except Exception:  # a full disk must not cost the shopper the answer
+            log.exception("turn %s was answered but not recorded", answer.id)
+
+
+def open_assistant(settings: Settings, progress: Progress | None = None) -> Assistant:
+    """Ready to answer. With `progress`, ingests first if nothing is live; otherwise raises NoIndex."""
+    if progress and build_generations(settings).live() is None:
+        started = time.monotonic()
+        report = run_ingest(settings, progress)
+        log.info("ingested %d chunks in %.1f s", report.added, time.monotonic() - started)
+    return Assistant(settings)
