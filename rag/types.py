@@ -65,6 +65,7 @@ class Document:
     facets: Facets
     digest: str  # sha256 of the file's bytes, hex
     entries: tuple[Entry, ...] = ()
+    rejected: tuple[str, ...] = ()  # reasons of rows left out, each "<row number>: <reason>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Document file -> Document -> Chunk -> vectors -> a sealed index generation."""
