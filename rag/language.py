@@ -13,26 +13,23 @@ from rag.types import Language
 
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _HAN = re.compile(f"[{HAN}]")
-_RUN = re.compile(f"[{HAN}]+|[^\\W_{HAN}]+(?:[-'’./][^\\W_{HAN}]+)*")
+_RUN = re.compile(f"[{HAN}]+|[^\\W_{HAN}]+(?:(?:[-'’./]|,(?=\\d{{3}}))[^\\W_{HAN}]+)*")
+_PLAIN_WORD = re.compile(r"(?<![^\W_])[a-z]+")
 _SENTENCE_END = re.compile(r"[。！？!?；]+[”’\"')）】]*|\.(?=\s|$)|\n+")
 
 
 def detect(text: str) -> Language | None:
-    """The language to answer in; None if most letters are neither Latin nor Chinese."""
-    han = latin = other = 0
-    for character in text:
-        if not character.isalpha():
-            continue
-        if _HAN.match(character):
-            han += 1
-        elif "LATIN" in unicodedata.name(character, ""):
-            latin += 1
-        else:
-            other += 1
-    if other > han + latin:
+    """The language to answer in; None if most letters are neither Latin nor Chinese.
+
+    Chinese characters are weighed against lower-case Latin words: a product name in Latin letters says nothing about
+    the language of the sentence around it.
+    """
+    han = sum(bool(_HAN.match(character)) for character in text)
+    letters = [character for character in text if character.isalpha()]
+    latin = sum("LATIN" in unicodedata.name(character, "") for character in letters)
+    if len(letters) > 2 * (han + latin):
         return None
-    # A Chinese character carries about as much as a short word, so product names in Latin letters don't outvote it.
-    return "zh" if 3 * han >= latin and han else "en"
+    return "zh" if han and han >= len(_PLAIN_WORD.findall(text)) else "en"
 
 
 @functools.lru_cache(maxsize=1)
