@@ -1,0 +1,1 @@
+"""Where weights are found, and what runs them."""

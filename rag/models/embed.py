@@ -1,0 +1,127 @@
+"""Texts to vectors with a sentence-transformers model; its weights load at the first text, its tokenizer without torch."""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rag.errors import ModelFailed
+from rag.models.resolve import identity
+from rag.ports import Vectors
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import Tokenizer
+
+
+class SentenceEmbedder:
+    """The Embedder port over a folder that rag.models.resolve found.
+
+    Nothing but small files is read before the first embed(), so an ingest that has nothing to embed never loads torch.
+    """
+
+    def __init__(self, folder: Path, device: str = "cpu", threads: int = 0, batch_size: int = 32) -> None:
+        self._folder = folder
+        self._device = device
+        self._threads = threads
+        self._batch_size = batch_size
+        self._loading = threading.Lock()
+        self._model: SentenceTransformer | None = None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Name, hash of weights and configuration (pooling, normalising and window included), and type of number."""
+        return f"{identity(self._folder)}/float32"
+
+    @functools.cached_property
+    def dimension(self) -> int:
+        """Length of a vector: what the last module that says so puts out."""
+        modules = sorted(_json(self._folder / "modules.json"), key=lambda module: module["idx"], reverse=True)
+        for module in modules:
+            config = self._folder / module["path"] / "config.json"
+            if config.is_file():
+                values = _json(config)
+                for key in ("out_features", "embedding_dimension", "word_embedding_dimension", "hidden_size"):
+                    if key in values:
+                        return int(values[key])
+        return int(_json(self._folder / "config.json")["hidden_size"])
+
+    @functools.cached_property
+    def window(self) -> int:
+        """Tokens of a text that count; the rest is cut off."""
+        stated = self._folder / "sentence_bert_config.json"
+        length = _json(stated).get("max_seq_length") if stated.is_file() else None
+        return int(length or _json(self._folder / "config.json")["max_position_embeddings"])
+
+    def count(self, text: str) -> int:
+        """Tokens of `text`, special tokens included, uncut."""
+        return len(self._tokenizer.encode(text).ids)
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Shape (len(texts), dimension), float32, rows in the order given, unit length.
+
+        Hand over all texts at once: they are sorted by length into batches, which pads far less. Raises ModelFailed.
+        """
+        if not texts:
+            return np.zeros((0, self.dimension), dtype=np.float32)
+        try:
+            rows: Vectors = self._load().encode(
+                list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
+            )
+        except RuntimeError as error:
+            raise self._failed(f"{type(error).__name__}: {error}") from error
+        rows = np.asarray(rows, dtype=np.float32)
+        if rows.shape != (len(texts), self.dimension) or not np.isfinite(rows).all():
+            raise self._failed(f"shape {rows.shape}, or numbers that are not finite")
+        return rows
+
+    @functools.cached_property
+    def _tokenizer(self) -> Tokenizer:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return tokenizer
+
+    def _load(self) -> SentenceTransformer:
+        with self._loading:
+            if self._model is None:
+                import torch
+                from sentence_transformers import SentenceTransformer
+                from transformers.utils import logging
+
+                logging.disable_progress_bar()
+                if self._threads:
+                    torch.set_num_threads(self._threads)
+                self._model = SentenceTransformer(
+                    str(self._folder),
+                    device=self._device,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+                )
+                self._model.max_seq_length = self.window
+            return self._model
+
+    def _failed(self, found: str) -> ModelFailed:
+        return ModelFailed(
+            expected=f"unit vectors of {self.dimension} numbers from {self._folder}",
+            found=found,
+            remedy="lower models.batch_size, or set models.embedder to another model",
+        )
+
+
+def _json(path: Path) -> Any:  # noqa: ANN401 - what JSON holds
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFailed(
+            expected=f"JSON in {path}", found=str(error), remedy="set models.embedder to a sentence-transformers model"
+        ) from error

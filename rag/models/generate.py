@@ -1,0 +1,179 @@
+"""Messages to text with a local causal language model: one forward pass a token, in the caller's own thread.
+
+The loop is ours rather than transformers' `generate` in a thread with a streamer: it is as fast, an exception rises where
+the tokens are consumed, and closing the iterator stops the work.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rag.errors import ModelFailed, ModelMissing
+from rag.models.resolve import identity
+from rag.types import Turn
+
+BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # a CPU without one of these emulates it, many times slower than float32
+LOOP = 16  # tokens; a reply that writes so many a second time is going round in circles, and ends there
+
+
+class Loaded(NamedTuple):
+    """What load() makes."""
+
+    tokenizer: Any
+    model: Any
+    stops: frozenset[int]
+
+
+class TransformersGenerator:
+    """The Generator port over a folder that rag.models.resolve found, with a LoRA adapter merged in if one is given."""
+
+    def __init__(
+        self, folder: Path, adapter: Path | None = None, dtype: str = "auto", device: str = "cpu", threads: int = 0
+    ) -> None:
+        self._folder = folder
+        self._adapter = adapter
+        self._dtype = dtype
+        self._device = device
+        self._threads = threads
+        self._working = threading.Lock()  # held for one forward pass: streams take turns and never wait for a reader
+        self._loaded: Loaded | None = None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Name and hash of the model, and of its adapter."""
+        return "+".join(identity(folder) for folder in (self._folder, self._adapter) if folder)
+
+    def load(self) -> Loaded:
+        """Load the weights unless they are. Raises ModelFailed, ModelMissing."""
+        with self._working:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    def count(self, messages: Sequence[Turn]) -> int:
+        """Tokens of the rendered prompt."""
+        return len(self._render(messages))
+
+    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[str]:
+        """Pieces of the greedy reply, whole characters each, no special tokens. Raises ModelFailed."""
+        from tokenizers.decoders import DecodeStream
+
+        loaded = self.load()
+        prompt = self._render(messages)
+        room = loaded.model.config.max_position_embeddings
+        if len(prompt) + max_tokens > room:
+            raise self._failed(
+                f"a prompt and reply of at most {room} tokens", f"{len(prompt)} + {max_tokens}", "shorten the prompt"
+            )
+        decoder = DecodeStream(skip_special_tokens=True)
+        for token in self._decode(prompt, max_tokens, stopped):
+            if piece := decoder.step(loaded.tokenizer.backend_tokenizer, token):
+                yield piece
+
+    def _decode(self, prompt: list[int], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[int]:
+        """Greedy tokens up to an end token. The cache of keys and values lives as long as this iterator."""
+        import torch
+        from transformers import DynamicCache
+
+        model, stops = self.load()[1:]
+        cache = DynamicCache(config=model.config)
+        given, written = prompt, list[int]()
+        while len(written) < max_tokens and not stopped() and not _loops(written):
+            try:
+                with self._working, torch.inference_mode():
+                    ids = torch.tensor([given], device=model.device)
+                    scores = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+                    token = int(scores.argmax())
+                    usable = bool(scores[token].isfinite())
+            except (RuntimeError, IndexError) as error:
+                raise self._failed("a next token", f"{type(error).__name__}: {error}") from error
+            if not usable:
+                raise self._failed("a next token", "scores that are not numbers")
+            if token in stops:
+                return
+            yield token
+            written.append(token)
+            given = [token]
+
+    def _render(self, messages: Sequence[Turn]) -> list[int]:
+        """Prompt tokens by the model's own chat template; special tokens written in a message become plain text."""
+        tokenizer = self.load().tokenizer
+        special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+        content = [{"role": turn.role, "content": _without(turn.text, special)} for turn in messages]
+        return list(tokenizer.apply_chat_template(content, add_generation_prompt=True, return_dict=True)["input_ids"])
+
+    def _load(self) -> Loaded:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging as chatter
+
+        chatter.disable_progress_bar()
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(
+                self._folder, dtype=_dtype(self._dtype, self._device), use_safetensors=True, local_files_only=True
+            )
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise self._failed("a causal language model", f"{type(error).__name__}: {error}") from error
+        if tokenizer.chat_template is None:
+            raise self._failed("a chat template beside the tokenizer", "none", "choose a model tuned to follow instructions")
+        model = self._adapted(model).to(self._device).eval()
+        ends = model.generation_config.eos_token_id
+        stops = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
+        return Loaded(tokenizer, model, frozenset(stops))
+
+    def _adapted(self, model: Any) -> Any:  # noqa: ANN401 - transformers and peft ship no types mypy can follow
+        """The model with the adapter merged in, so that decoding costs the same with and without."""
+        if self._adapter is None:
+            return model
+        if not (self._adapter / "adapter_model.safetensors").is_file():
+            found = ", ".join(sorted(path.name for path in self._adapter.glob("*"))) or "nothing"
+            raise ModelMissing(
+                expected=f"adapter_model.safetensors in {self._adapter}", found=found, remedy="correct models.adapter"
+            )
+        from peft import PeftModel
+
+        try:
+            return PeftModel.from_pretrained(model, str(self._adapter)).merge_and_unload()
+        except (RuntimeError, ValueError, KeyError, OSError) as error:
+            base = json.loads((self._adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
+            raise self._failed(
+                f"the adapter {self._adapter} to fit this model",
+                f"it was made for {base} ({type(error).__name__}: {str(error).strip().splitlines()[0]})",
+                "set models.adapter and models.generator to a pair",
+            ) from error
+
+    def _failed(self, expected: str, found: str, remedy: str = "choose another models.generator") -> ModelFailed:
+        return ModelFailed(expected=f"{expected} from {self._folder}", found=found, remedy=remedy)
+
+
+def _loops(written: Sequence[int]) -> bool:
+    """Whether the last LOOP tokens were written before.
+
+    A penalty on repeated tokens would end loops too, but digits are tokens: with one, the default model quoted wrong prices.
+    """
+    tail = written[-LOOP:]
+    return len(tail) == LOOP and any(written[i : i + LOOP] == tail for i in range(len(written) - LOOP))
+
+
+def _dtype(name: str, device: str) -> str:
+    if name != "auto":
+        return name
+    import torch
+
+    fast = device != "cpu" or any(torch.cpu.get_capabilities().get(feature) for feature in BFLOAT16)
+    return "bfloat16" if fast else "float32"
+
+
+def _without(text: str, special: Sequence[str]) -> str:
+    """The text with special tokens broken up, so that it cannot end its own message."""
+    for token in special:
+        text = text.replace(token, f"{token[:1]} {token[1:]}")
+    return text

@@ -1,0 +1,1 @@
+"""Question and history to a standalone query, and a query to passages."""
