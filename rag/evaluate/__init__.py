@@ -1,0 +1,1 @@
+"""Gold questions -> the same answer() -> rows -> metrics -> verdicts, report, exit code."""

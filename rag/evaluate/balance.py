@@ -1,0 +1,100 @@
+"""The gold sets checked against the corpus and each other: verbatim quotes, enough of each kind, no leak from dev to test."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rag.errors import DataError
+from rag.evaluate.catalogue import Truth
+from rag.evaluate.gold import NOISY, Located, Question, locate_gold
+from rag.evaluate.metrics import squeeze
+from rag.language import fold
+from rag.types import Document
+
+LEAK = 15  # characters: a shorter quote may stand inside another by chance
+TURNS = range(2, 6)  # questions in a dialogue, the last one included
+
+
+def check_gold(folder: Path, documents: Sequence[Document], truth: Truth) -> list[str]:
+    """Everything wrong with the gold sets below `folder`, one line a problem. Raises DataError for a wrong line."""
+    questions = locate_gold(folder)
+    split = {name: [q for q in questions if _split(q, folder) == name] for name in ("dev", "test")}
+    problems = check_quotes(questions, documents)
+    problems += check_leaks(split["dev"], split["test"], truth)
+    minimum = folder / "minimum.toml"
+    if minimum.is_file():
+        problems += check_counts([question.item for question in questions], tomllib.loads(minimum.read_text(encoding="utf-8")))
+    return problems
+
+
+def _split(question: Located, folder: Path) -> str:
+    return Path(question.where.rpartition(":")[0]).relative_to(folder).parts[0]
+
+
+def check_quotes(questions: Iterable[Located], documents: Sequence[Document]) -> list[str]:
+    """Every gold quote that its document does not hold, character by character, as the ingest reads it."""
+    texts = {document.id: "\n".join((document.text, *(entry.text for entry in document.entries))) for document in documents}
+    problems = []
+    for question in questions:
+        for source in question.item.sources:
+            place = f"{question.where}: {question.item.id}"
+            if source.document not in texts:
+                problems.append(f"{place} quotes {source.document}, which is not in the corpus")
+            elif source.quote not in texts[source.document]:
+                near = "only the white space differs" if squeeze(source.quote) in squeeze(texts[source.document]) else "not there"
+                problems.append(f"{place}: {source.quote!r} is not verbatim in {source.document} ({near})")
+    return problems
+
+
+def counts(questions: Sequence[Question]) -> dict[str, float]:
+    """How many questions of what sort; zh_share is 0..1."""
+    dialogues = [
+        question for question in questions if len([turn for turn in question.history if turn.role == "user"]) + 1 in TURNS
+    ]
+    return {
+        "items": len(questions),
+        "dialogues": len(dialogues),
+        "unanswerable": sum(not question.answerable and question.kind != "attack" for question in questions),
+        "noisy": sum(question.kind in NOISY for question in questions),
+        "attacks": sum(question.kind == "attack" for question in questions),
+        "zh_share": sum(question.lang == "zh" for question in questions) / len(questions),
+    }
+
+
+def check_counts(questions: Sequence[Question], minimum: Mapping[str, float]) -> list[str]:
+    """Every count below its minimum. Raises DataError for a minimum of something that is not counted."""
+    found = counts(questions)
+    if unknown := minimum.keys() - found.keys():
+        raise DataError(
+            expected=f"minimums of {', '.join(found)}", found=", ".join(sorted(unknown)), remedy="correct minimum.toml"
+        )
+    return [f"gold: {found[key]:g} {key}, at least {least:g} asked for" for key, least in minimum.items() if found[key] < least]
+
+
+def template(question: str, truth: Truth) -> str:
+    """The question with product names, numbers, case, spaces and punctuation taken out: what two of a template share."""
+    masked = truth.name_pattern.sub("‹product›", question)
+    masked = re.sub(r"\d+(?:[.,]\d+)*", "‹n›", fold(masked))
+    return re.sub(r"[^\w‹›]", "", masked)
+
+
+def check_leaks(dev: Sequence[Located], test: Sequence[Located], truth: Truth) -> list[str]:
+    """Every quote and question template that dev and test share."""
+    problems = []
+    seen = {template(question.item.question, truth): question for question in dev}
+    for question in test:
+        if twin := seen.get(template(question.item.question, truth)):
+            problems.append(f"{question.where}: {question.item.id} has the template of {twin.item.id} ({twin.where})")
+    quotes = {squeeze(quote): question for question in dev for quote in question.item.quotes}
+    for question in test:
+        for quote in map(squeeze, question.item.quotes):
+            if twin := next((quotes[other] for other in quotes if _same(quote, other)), None):
+                problems.append(f"{question.where}: {question.item.id} shares a quote with {twin.item.id} ({twin.where})")
+    return problems
+
+
+def _same(quote: str, other: str) -> bool:
+    return quote == other or (min(len(quote), len(other)) >= LEAK and (quote in other or other in quote))
