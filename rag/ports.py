@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.types import Answer, Chunk, Document, History, Passage, Query, Turn
+from rag.types import Answer, Chunk, Document, History, Manifest, Passage, Query, Recipe, Turn
 
 Vectors = NDArray[np.float32]
+Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
 class Embedder(Protocol):
@@ -70,6 +72,65 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release files and connections; the store is unusable afterwards."""
+
+
+class VectorCache(Protocol):
+    """Vectors by embedder and text, kept across ingests; what was put survives a kill."""
+
+    def missing(self, embedder: str, texts: Iterable[str]) -> list[str]:
+        """The texts without a vector, each once, in the order given."""
+
+    def put(self, embedder: str, texts: Sequence[str], vectors: Vectors) -> None:
+        """Keep one vector a text; all or none of the call is kept."""
+
+    def get(self, embedder: str, texts: Sequence[str]) -> Vectors:
+        """Shape (len(texts), dimension). Raises IndexDamaged if one is missing."""
+
+    def prune(self, used: Mapping[str, set[str]]) -> None:
+        """Forget all vectors but those of `used`: embedder -> sha256 of texts, hex."""
+
+
+class Draft(Protocol):
+    """A generation being written; invisible until it is sealed and made live."""
+
+    def add(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Append; ids must be new."""
+
+    def seal(self, sources: Mapping[str, str], documents: Mapping[str, int], rejected: Sequence[tuple[str, str]]) -> Manifest:
+        """Prove in a fresh process that all that was added can be read and found. Raises IndexDamaged if not."""
+
+
+class Library(Protocol):
+    """The index generations of a home. start(), make_live() and prune() need the lock."""
+
+    @property
+    def place(self) -> str:
+        """Empty for files under the home, else the URL of the Chroma server."""
+
+    @property
+    def chroma(self) -> str:
+        """Version of chromadb."""
+
+    def lock(self, purpose: str) -> AbstractContextManager[None]:
+        """Own the home for a while. Raises HomeBusy at once if another process does."""
+
+    def live(self) -> Manifest | None:
+        """What is live; None if nothing is, or if its manifest cannot be read. Cheap."""
+
+    def is_sound(self) -> bool:
+        """Whether the live generation's files are those that were sealed, and no one found it damaged since."""
+
+    def start(self, recipe: Recipe, count: int) -> Draft:
+        """An empty draft for exactly `count` chunks."""
+
+    def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
+        """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""
+
+    def prune(self) -> None:
+        """Remove what dead ingests left, and generations beyond those kept."""
+
+    def used(self) -> dict[str, set[str]]:
+        """Texts of all kept generations: embedder -> sha256 of texts, hex."""
 
 
 class PassageSource(Protocol):

@@ -199,3 +199,33 @@ class HandOver:
 
 
 Event = Sources | Token | Done | Refused | HandOver
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """All that decides which index a corpus becomes. The same recipe and the same files make the same index."""
+
+    embedder: str  # Embedder.fingerprint
+    dimension: int
+    tokens: int  # chunk size
+    overlap: int
+    version: int  # of the code that reads and chunks
+    place: str  # "" for files under the home, else the URL of the Chroma server
+    chroma: str  # version of chromadb
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a sealed generation holds."""
+
+    number: int
+    previous: int  # the generation that was live before; 0 for none
+    created: str  # ISO 8601, UTC
+    recipe: Recipe
+    sources: Mapping[str, str]  # every file found: sha256 of its bytes, or why it was not opened
+    documents: Mapping[str, int]  # chunks of every document that could be read
+    rejected: tuple[tuple[str, str], ...]  # (file or file:row, reason)
+    count: int  # chunks
+    digest: str  # sha256 over the sorted ids with the hashes of text, metadata and vector
+    files: Mapping[str, str]  # sha256 of every file that reading leaves alone, by path below the generation
+    schema: int = 1  # of the manifest itself

@@ -1,0 +1,154 @@
+"""The door to Chroma: one collection is one generation, in a folder or on a server.
+
+Answers do not wait for Chroma. Opening reads all chunks and vectors once into memory, and search is a matrix product over them:
+with 100,000 chunks of 384 dimensions that is a few milliseconds, it misses nothing, and it gives the same order every time, while
+an HNSW graph is approximate and built by several threads, so that two builds of the same data differ. Above EXACT_LIMIT chunks
+memory and time speak for the graph, and Chroma answers.
+
+The space is inner product, not cosine: on unit vectors the two rank alike, but Chroma stores a cosine space's vectors normalized
+once more, which changes their last bits, and then no digest could tell damage from rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import chromadb
+import numpy as np
+from chromadb.config import Settings
+from chromadb.errors import NotFoundError
+
+from rag.errors import HomeError
+from rag.index.codec import Ledger, decode, encode, seal
+from rag.ports import Vectors
+from rag.types import Chunk
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+
+EXACT_LIMIT = 200_000  # chunks
+BATCH = 500  # rows sent in one call
+PAGE = 5_000  # rows read in one call
+
+
+class ChromaStore:
+    """A Store in one Chroma collection, written once and then only read."""
+
+    def __init__(self, client: ClientAPI, collection: Any) -> None:  # noqa: ANN401 - chromadb is not typed for us
+        self._client = client
+        self._collection = collection
+        self._batch = min(BATCH, client.get_max_batch_size())
+        self._chunks: list[Chunk] = []
+        self._matrix: Vectors | None = None
+        self._by_id: dict[str, Chunk] = {}
+
+    @classmethod
+    def create(cls, folder: Path, place: str, name: str, count: int) -> ChromaStore:
+        """An empty collection that will hold exactly `count` chunks, at least one.
+
+        Chroma writes its HNSW files after each `sync_threshold` rows and has no flush: the count of all rows makes that happen
+        exactly once, with the last row. Below the threshold they would be rebuilt from its log at every opening.
+        """
+        client = _connect(folder, place)
+        hnsw = {"space": "ip", "sync_threshold": count}
+        return cls(client, client.create_collection(name, embedding_function=None, configuration={"hnsw": hnsw}))
+
+    @classmethod
+    def open(cls, folder: Path, place: str, name: str) -> ChromaStore:
+        """The collection as it was written; nothing is read yet. Raises chromadb's errors."""
+        client = _connect(folder, place)
+        return cls(client, client.get_collection(name, embedding_function=None))
+
+    @staticmethod
+    def remove(folder: Path, place: str, name: str) -> None:
+        """Delete a collection of a server, if it is there; a folder's goes with the folder."""
+        client = _connect(folder, place)
+        try:
+            client.delete_collection(name)
+        except NotFoundError:
+            pass  # the ingest died before it was made, or while it was removed
+        finally:
+            client.close()
+
+    def add(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
+        """Append; ids must be new (Chroma would ignore known ones in silence, the seal's check would not)."""
+        for start in range(0, len(chunks), self._batch):
+            batch = chunks[start : start + self._batch]
+            self._collection.add(
+                ids=[chunk.id for chunk in batch],
+                embeddings=vectors[start : start + self._batch],
+                documents=[chunk.text for chunk in batch],
+                metadatas=[{"chunk": encode(chunk)} for chunk in batch],
+            )
+
+    def rows(self) -> Iterator[tuple[list[Chunk], Vectors]]:
+        """Everything as Chroma holds it, page by page: chunks and their vectors, shape (page, dimension)."""
+        for offset in range(0, self._collection.count(), PAGE):
+            page = self._collection.get(include=["embeddings", "documents", "metadatas"], limit=PAGE, offset=offset)
+            rows = zip(page["metadatas"], page["documents"], strict=True)
+            yield [decode(metadata["chunk"], text) for metadata, text in rows], page["embeddings"].astype(np.float32)
+
+    def load(self) -> Ledger:
+        """Read all chunks and vectors into memory and hash them; up to EXACT_LIMIT chunks Chroma is then let go."""
+        chunks: list[Chunk] = []
+        pages: list[Vectors] = []
+        ledger: Ledger = {}
+        for page, vectors in self.rows():
+            chunks += page
+            pages.append(vectors)
+            ledger |= {chunk.id: seal(chunk, vector) for chunk, vector in zip(page, vectors, strict=True)}
+        order = sorted(range(len(chunks)), key=lambda row: chunks[row].id)
+        self._chunks = [chunks[row] for row in order]
+        if len(chunks) <= EXACT_LIMIT:
+            self._matrix = np.concatenate(pages)[order] if pages else np.zeros((0, 1), np.float32)
+            self.close()
+        else:
+            self._by_id = {chunk.id: chunk for chunk in chunks}
+        return ledger
+
+    def search(self, vector: Vectors, k: int) -> list[tuple[Chunk, float]]:
+        """At most k chunks by falling cosine similarity (-1..1) to `vector`, shape (dimension,); ties by id. Needs load()."""
+        if self._matrix is None:
+            return [(self._by_id[id], score) for id, score in self.nearest(vector[None], k)[0]]
+        scores = self._matrix @ vector
+        if k < len(scores):
+            candidates = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
+        else:
+            candidates = np.arange(len(scores))
+        best = candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
+        return [(self._chunks[row], float(scores[row])) for row in best]
+
+    def nearest(self, vectors: Vectors, k: int) -> list[list[tuple[str, float]]]:
+        """By Chroma's own graph: for each row of `vectors`, (id, cosine) of about the k nearest chunks."""
+        found = self._collection.query(query_embeddings=vectors, n_results=k, include=["distances"])
+        rows = zip(found["ids"], found["distances"], strict=True)
+        return [[(id, 1 - float(distance)) for id, distance in zip(*row, strict=True)] for row in rows]
+
+    def chunks(self) -> Iterator[Chunk]:
+        """All chunks, in the order of their ids. Needs load()."""
+        return iter(self._chunks)
+
+    def count(self) -> int:
+        """Number of chunks."""
+        return len(self._chunks) or int(self._collection.count())
+
+    def close(self) -> None:
+        """Release files and connections; what load() read into memory stays."""
+        self._client.close()
+
+
+def _connect(folder: Path, place: str) -> ClientAPI:
+    settings = Settings(anonymized_telemetry=False, _env_file=None)  # a shop's own .env is not Chroma's business
+    if not place:
+        return chromadb.PersistentClient(str(folder.resolve()), settings)
+    url = urlsplit(place)
+    secure = url.scheme == "https"
+    try:
+        return chromadb.HttpClient(url.hostname or "", url.port or (443 if secure else 80), secure, settings=settings)
+    except ValueError as error:  # what chromadb raises when no one answers
+        raise HomeError(
+            expected=f"a Chroma server at {place}", found=str(error), remedy="start it, or correct index.chroma_url"
+        ) from error

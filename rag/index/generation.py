@@ -1,0 +1,285 @@
+"""Numbered index generations and the one pointer that says which is live.
+
+index/CURRENT           "gen-0007": moved by one rename, last of all
+index/gen-0007/chroma/         vectors, texts, metadata
+              /lexical/        BM25
+              /ledger.json     hashes of every chunk
+              /where.json      which Chroma place and collection
+              /manifest.json   the seal: written when the rest was proven whole, never changed
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rag.errors import HomeError, IndexDamaged, NoIndex
+from rag.index.canary import examine
+from rag.index.codec import Ledger, digest
+from rag.index.draft import GenerationDraft
+from rag.index.lexical import LexicalIndex
+from rag.index.lock import home_lock
+from rag.index.manifest import (
+    CHROMA,
+    DAMAGED,
+    LEDGER,
+    LEXICAL,
+    MANIFEST,
+    REBUILD,
+    changed_files,
+    check_fit,
+    damaged,
+    load_ledger,
+    load_manifest,
+    load_where,
+    save_where,
+    write_atomically,
+)
+from rag.types import Manifest, Recipe
+
+if TYPE_CHECKING:
+    from rag.index.chroma import ChromaStore
+
+log = logging.getLogger(__name__)
+POINTER, _PREFIX = "CURRENT", "gen-"
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An opened generation: all that answering needs is in memory."""
+
+    number: int
+    manifest: Manifest
+    store: ChromaStore
+    lexical: LexicalIndex
+
+
+class Generations:
+    """The index generations of a home; see ports.Library. Making one of these touches nothing."""
+
+    def __init__(self, home: Path, chroma_url: str = "", keep: int = 2) -> None:
+        self._home, self._index, self._keep = home, home / "index", keep
+        self._place = chroma_url
+        self._known: Manifest | None = None
+
+    @property
+    def place(self) -> str:
+        """Empty for files under the home, else the URL of the Chroma server."""
+        return self._place
+
+    @property
+    def chroma(self) -> str:
+        """Version of chromadb."""
+        return version("chromadb")
+
+    def lock(self, purpose: str) -> AbstractContextManager[None]:
+        """Own the home for a while. Raises HomeBusy at once if another process does."""
+        return home_lock(self._home, purpose)
+
+    def live(self) -> Manifest | None:
+        """What is live; None if nothing is, or if its manifest cannot be read. Cheap: one small file is read."""
+        number = self._pointer()
+        if number is None:
+            return None
+        if self._known is None or self._known.number != number:
+            try:
+                self._known = load_manifest(self._folder(number))
+            except HomeError as error:
+                log.warning("generation %d cannot be used: %s", number, error)
+                return None
+        return self._known
+
+    def open(self, fingerprint: str) -> Generation:
+        """The live generation, for the embedder with this fingerprint.
+
+        Raises NoIndex, IndexMismatch, IndexDamaged. Files are compared with the seal before Chroma's native code reads them; what
+        was read is compared with the manifest's digest.
+        """
+        number = self._pointer()
+        if number is None:
+            raise NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
+        folder = self._folder(number)
+        try:
+            return self._open(folder, load_manifest(folder), fingerprint)
+        except IndexDamaged:
+            if self._pointer() != number:  # an ingest moved on and removed it while it was being read
+                return self.open(fingerprint)
+            self._remember_damage(folder)
+            raise
+
+    def is_sound(self) -> bool:
+        """Whether the live generation's files are those that were sealed, and no one found it damaged since."""
+        manifest = self.live()
+        if manifest is None:
+            return False
+        folder = self._folder(manifest.number)
+        return not (folder / DAMAGED).exists() and not self._broken_files(folder, manifest)
+
+    def verify(self) -> list[str]:
+        """Check everything about the live generation; what is wrong with it, one sentence each. Raises NoIndex."""
+        number = self._pointer()
+        if number is None:
+            raise NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
+        problems = self._problems(number)
+        if problems:
+            self._remember_damage(self._folder(number))
+        return problems
+
+    def rollback(self) -> int:
+        """Make the generation before the live one live again; returns its number. Raises HomeError if there is none."""
+        with self.lock("rollback"):
+            number = self._pointer()
+            before = [kept for kept in self._kept() if number is not None and kept < number]
+            if not before:
+                raise HomeError(
+                    expected=f"a generation before the live one in {self._index}",
+                    found="none",
+                    remedy=f"{REBUILD} on the corpus you want, or keep more (index.keep)",
+                )
+            target = max(before)
+            if problems := self._problems(target):
+                raise damaged(self._folder(target), problems)
+            self._point_to(target)
+            return target
+
+    def start(self, recipe: Recipe, count: int) -> GenerationDraft:
+        """An empty draft for exactly `count` chunks."""
+        from rag.index.chroma import ChromaStore
+
+        previous = self._pointer() or 0
+        number = max([previous, *self._numbers()]) + 1
+        folder = self._folder(number)
+        folder.mkdir(parents=True)
+        # a server may serve several homes, so the number alone would not be a name
+        name = f"shoptalk-{folder.name}" if not self._place else f"shoptalk-{folder.name}-{secrets.token_hex(4)}"
+        save_where(folder, self._place, name)
+        return GenerationDraft(folder, number, previous, recipe, ChromaStore.create(folder / CHROMA, self._place, name, count))
+
+    def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
+        """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""
+        new = _contents(self._folder(manifest.number))
+        old: set[tuple[str, str]] = set()
+        with suppress(IndexDamaged):  # then nothing of it counts as unchanged
+            old = _contents(self._folder(manifest.previous)) if manifest.previous else set()
+        self._point_to(manifest.number)
+        return len(new - old), len(new & old), len(old - new)
+
+    def prune(self) -> None:
+        """Remove what dead ingests left, and generations beyond those kept."""
+        kept = self._kept()
+        for number in self._numbers():
+            if number not in kept:
+                self._remove(self._folder(number))
+
+    def used(self) -> dict[str, set[str]]:
+        """Texts of all kept generations: embedder -> sha256 of texts, hex."""
+        used: dict[str, set[str]] = {}
+        for number in self._kept():
+            with suppress(IndexDamaged):  # its texts may be embedded again, nothing worse
+                folder = self._folder(number)
+                texts = {hashes.searched for hashes in load_ledger(folder).values()}
+                used.setdefault(load_manifest(folder).recipe.embedder, set()).update(texts)
+        return used
+
+    def _open(self, folder: Path, manifest: Manifest, fingerprint: str) -> Generation:
+        check_fit(manifest, fingerprint, self.place, self.chroma)
+        if problems := self._broken_files(folder, manifest):
+            raise damaged(folder, problems)
+        ledger, store = _read(folder)
+        if len(ledger) != manifest.count or digest(ledger) != manifest.digest:
+            found = f"{len(ledger)} of {manifest.count} chunks" if len(ledger) != manifest.count else "altered chunks"
+            raise damaged(folder, [f"{found} in {CHROMA}"])
+        return Generation(manifest.number, manifest, store, LexicalIndex.load(folder / LEXICAL, list(store.chunks())))
+
+    def _problems(self, number: int) -> list[str]:
+        folder = self._folder(number)
+        try:
+            manifest = load_manifest(folder)
+            if problems := self._broken_files(folder, manifest):
+                return problems  # Chroma must not read what it would trust
+            if digest(load_ledger(folder)) != manifest.digest:
+                return [f"{folder / LEDGER} does not add up to the manifest's digest"]
+            return examine(folder, manifest.count)
+        except HomeError as error:
+            return [str(error)]
+
+    def _broken_files(self, folder: Path, manifest: Manifest) -> list[str]:
+        problems = changed_files(folder, manifest.files)
+        if not manifest.recipe.place and not (folder / CHROMA / "chroma.sqlite3").is_file():
+            problems.append(f"{folder / CHROMA / 'chroma.sqlite3'} is missing")
+        return problems
+
+    def _kept(self) -> list[int]:
+        """Numbers of the live generation and those before it that stay, newest first."""
+        number = self._pointer()
+        if number is None:
+            return []
+        kept: list[int] = []
+        sealed = {n for n in self._numbers() if (self._folder(n) / MANIFEST).exists()}
+        try:
+            while len(kept) < self._keep and (number in sealed or not kept):
+                kept.append(number)
+                number = load_manifest(self._folder(number)).previous
+        except HomeError:  # its past is unknown, so nothing that is whole may go
+            return sorted({*kept, *sealed}, reverse=True)
+        return kept
+
+    def _remove(self, folder: Path) -> None:
+        (folder / MANIFEST).unlink(missing_ok=True)  # first, so that what is left after a kill is not taken for whole
+        try:
+            place, name = load_where(folder)
+            if place:
+                from rag.index.chroma import ChromaStore
+
+                ChromaStore.remove(folder / CHROMA, place, name)
+        except HomeError as error:  # a server that is gone must not stop every later ingest
+            log.warning("vectors of %s may be left behind: %s", folder.name, error)
+        shutil.rmtree(folder)
+
+    def _remember_damage(self, folder: Path) -> None:
+        """Chroma's own file may differ from the seal without harm, so whoever finds real damage tells the next ingest."""
+        with suppress(OSError):  # a read-only home is told by the exception alone
+            (folder / DAMAGED).touch()
+
+    def _pointer(self) -> int | None:
+        """The live generation's number, None if there is none; 0, which none has, if the pointer's file is damaged."""
+        try:
+            name = (self._index / POINTER).read_text(encoding="utf-8", errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        number = name.removeprefix(_PREFIX)
+        return int(number) if number.isascii() and number.isdigit() else 0
+
+    def _point_to(self, number: int) -> None:
+        write_atomically(self._index / POINTER, f"{self._folder(number).name}\n")
+
+    def _folder(self, number: int) -> Path:
+        return self._index / f"{_PREFIX}{number:04d}"
+
+    def _numbers(self) -> list[int]:
+        names = [path.name.removeprefix(_PREFIX) for path in self._index.glob(f"{_PREFIX}*")]
+        return sorted(int(name) for name in names if name.isdigit())
+
+
+def _read(folder: Path) -> tuple[Ledger, ChromaStore]:
+    """What Chroma holds, hashed and in memory."""
+    from rag.index.chroma import ChromaStore
+
+    place, name = load_where(folder)
+    try:
+        store = ChromaStore.open(folder / CHROMA, place, name)
+        return store.load(), store
+    except HomeError:
+        raise
+    except Exception as error:
+        raise damaged(folder, [f"{CHROMA} cannot be read: {error!r}"]) from error
+
+
+def _contents(folder: Path) -> set[tuple[str, str]]:
+    return {(id, hashes.content) for id, hashes in load_ledger(folder).items()}

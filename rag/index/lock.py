@@ -1,0 +1,38 @@
+"""One owner for a home. The kernel frees the lock when its holder ends, kill -9 included."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rag.errors import HomeBusy
+
+
+@contextmanager
+def home_lock(home: Path, purpose: str) -> Iterator[None]:
+    """Own `home` until the block ends; raises HomeBusy at once if another process does.
+
+    The path is resolved first, so that a link, a relative path and a trailing slash all mean one lock.
+    """
+    home = home.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    # "a+" creates without emptying: until the lock is ours, the text is the owner's
+    with (home / "lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            raise HomeBusy(
+                expected=f"{home} to be free for {purpose}",
+                found=f"it is in use by {owner}",
+                remedy="wait until that is done, or stop that process; the lock goes with it",
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} ({purpose})")
+        file.flush()
+        yield
+        file.truncate(0)
