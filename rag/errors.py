@@ -7,6 +7,11 @@ ShoptalkError
 ├── DataError           a file the user handed over is not in the form asked for
 │   ├── CorpusEmpty     a corpus folder holds nothing that can be read
 │   └── Unreadable      one file of a corpus cannot be read (ingest reports it and goes on)
+├── ServeError          the page or the service cannot take this turn now
+│   ├── PortInUse       another program listens where Shoptalk should
+│   ├── Starting        model and index are still loading
+│   ├── TooBusy         as many turns run and wait as settings allow
+│   └── Overdue         a turn took longer than answer.deadline_seconds
 └── HomeError           something under SHOPTALK_HOME stands in the way
     ├── NoIndex         no generation is live
     ├── IndexMismatch   the live index was built with other models or settings
@@ -45,6 +50,30 @@ class CorpusEmpty(DataError):
 
 class Unreadable(DataError):
     """One file of a corpus cannot be read; ingest reports it and goes on with the rest."""
+
+
+class ServeError(ShoptalkError):
+    """The page or the service cannot take this turn now."""
+
+
+class PortInUse(ServeError):
+    """Another program listens where Shoptalk should."""
+
+
+class Starting(ServeError):
+    """Model and index are still loading."""
+
+
+class TooBusy(ServeError):
+    """As many turns run and wait as settings allow; `wait` is when to come back, in seconds."""
+
+    def __init__(self, *, expected: str, found: str, remedy: str, wait: int) -> None:
+        super().__init__(expected=expected, found=found, remedy=remedy)
+        self.wait = wait
+
+
+class Overdue(ServeError):
+    """A turn took longer than answer.deadline_seconds."""
 
 
 class HomeError(ShoptalkError):

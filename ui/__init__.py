@@ -1,0 +1,1 @@
+"""The chat page and the HTTP service: they translate events and decide nothing."""
