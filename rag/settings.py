@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from rag.errors import SettingsError
+from rag.types import Language
 
 PREFIX = "SHOPTALK_"
 FILE_VARIABLE = "SHOPTALK_SETTINGS"  # path of the settings file, if it is not ./shoptalk.toml
@@ -40,7 +42,7 @@ class ModelSettings(Section):
     api_url: str = ""  # base URL of an OpenAI-compatible server; then `generator` is the model's name there
     api_key: str = Field("", repr=False)
     device: str = "cpu"
-    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: bfloat16 where the processor has it
     threads: int = Field(0, ge=0)  # 0: as many as there are cores
     batch_size: int = Field(32, ge=1)
 
@@ -69,16 +71,35 @@ class RetrieveSettings(Section):
 
 
 class AnswerSettings(Section):
-    """[answer]: the rungs tried in order, and their limits."""
+    """[answer]: the rungs tried in order, and their limits. Thresholds are fitted per language on corpus/gold/dev."""
 
     rungs: tuple[Literal["smalltalk", "faq", "generated", "quote"], ...] = ("smalltalk", "faq", "generated", "quote")
-    faq_threshold: float = Field(0.8, ge=0)  # a vetted answer is given at or above this question similarity
-    refuse_below: float = Field(0.3, ge=0)  # best passage's evidence below which the documents do not hold the answer
+    faq_threshold_en: float = Field(0.8, ge=0)  # a vetted answer is given at or above this question similarity
+    faq_threshold_zh: float = Field(0.5, ge=0)
+    refuse_below_en: float = Field(0.4, ge=0)  # best passage's evidence below which the documents do not hold the answer
+    refuse_below_zh: float = Field(0.3, ge=0)
+    quote_threshold_en: float = Field(0.4, ge=0)  # a sentence is quoted as the answer at or above this score
+    quote_threshold_zh: float = Field(0.3, ge=0)
+    generate_languages: tuple[Literal["en", "zh"], ...] = ("en",)  # those the generator can write
+    support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
     prompt_tokens: int = Field(600, ge=100)
     new_tokens: int = Field(80, ge=1)
     question_characters: int = Field(2000, ge=10)  # what is longer is cut, and the shopper is told
     history_turns: int = Field(6, ge=0)
     deadline_seconds: float = Field(60, gt=0)
+    today: date | None = None  # the day that validity is judged by; unset: the day it is
+
+    def faq_threshold(self, language: Language) -> float:
+        """Question similarity, 0..1, from which a vetted answer is given."""
+        return self.faq_threshold_zh if language == "zh" else self.faq_threshold_en
+
+    def refuse_below(self, language: Language) -> float:
+        """Evidence below which nothing is answered."""
+        return self.refuse_below_zh if language == "zh" else self.refuse_below_en
+
+    def quote_threshold(self, language: Language) -> float:
+        """Score from which a sentence is quoted as the answer."""
+        return self.quote_threshold_zh if language == "zh" else self.quote_threshold_en
 
 
 class ServeSettings(Section):
@@ -86,6 +107,7 @@ class ServeSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(7860, ge=1, le=65535)
+    public: bool = False  # must be true for a host that other machines reach: there is no login yet
     queue: int = Field(8, ge=1)
     concurrency: int = Field(1, ge=1)
 

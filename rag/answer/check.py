@@ -1,0 +1,93 @@
+"""Which sentences of a generated answer stand: each must be carried by one passage, and invent nothing. No model involved."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from rag.answer.cite import Supported, locate
+from rag.answer.quantities import unsupported
+from rag.answer.terms import Rarity, term_set
+from rag.language import fold, sentences, words
+from rag.types import Passage
+
+MARKER = re.compile(r"\s*[\[【(（]\s*(\d{1,2}(?:\s*[,，、]\s*\d{1,2})*)\s*[\]】)）]")
+_FORBIDDEN = re.compile(r"<\s*[/!a-z]|!\[|\]\s*\(|\]\s*:|<\||\|>|\[/?INST\]|javascript:|data:|&#|&[a-z]+;", re.IGNORECASE)
+_NEGATION = re.compile(
+    r"\b(?:no|not|never|none|neither|nor|cannot|without|n't|isn't|aren't|don't|doesn't|won't|can't|unable|except)\b|[不没无未勿非]|除外"
+)
+_RECITED = 8  # words of the prompt in a row are a recital (promise D31)
+_DECLINES = re.compile(
+    r"\bno answer\b|\b(?:not|n't) (?:mention|state|say|specif|provid|contain|includ|hold|find|know)|"
+    r"\bno (?:information|mention)\b|\bi (?:do not|don't|cannot|can't) (?:know|find|answer)|"
+    r"没有(?:提到|说明|相关)|未(?:提及|提到|说明)|不知道|无法回答",
+    re.IGNORECASE,
+)
+
+
+def check(text: str, passages: Sequence[Passage], rarity: Rarity, support: float, prompt: str = "") -> list[Supported]:
+    """The sentences that stand, in order, each with its passage and quote; nothing if the answer declines or recites `prompt`.
+
+    A sentence stands if one passage holds at least `support` (0..1) of its content by weight and all of its quantities,
+    says it with the same polarity, and the sentence is neither a question nor marked up. The model's own markers only
+    decide between passages that carry it.
+    """
+    if _DECLINES.search(text) or _recites(text, prompt):
+        return []
+    kept: list[Supported] = []
+    for sentence, hinted in _marked_sentences(text):
+        if (
+            sentence.endswith(("?", "？", ":", "："))
+            or _FORBIDDEN.search(sentence)
+            or any(sentence == other[0] for other in kept)
+        ):
+            continue
+        if found := _carrier(sentence, hinted, passages, rarity, support):
+            kept.append((sentence, *found))
+    return kept
+
+
+def _marked_sentences(text: str) -> list[tuple[str, set[int]]]:
+    """Each sentence without its markers, and the numbers of the markers in or right behind it."""
+    numbers: list[tuple[int, set[int]]] = []  # position in the bare text, markers there
+    bare = ""
+    position = 0
+    for match in MARKER.finditer(text):
+        bare += text[position : match.start()]
+        numbers.append((len(bare), {int(number) for number in re.findall(r"\d+", match[1])}))
+        position = match.end()
+    bare += text[position:]
+    return [
+        (bare[start:end], set().union(*(given for at, given in numbers if start < at <= end)))
+        for start, end in sentences(bare)
+        if any(character.isalnum() for character in bare[start:end])
+    ]
+
+
+def _carrier(
+    sentence: str, hinted: set[int], passages: Sequence[Passage], rarity: Rarity, support: float
+) -> tuple[Passage, tuple[int, int]] | None:
+    wanted = term_set(sentence)
+    if not wanted:
+        return None
+    ranked = []
+    for number, passage in enumerate(passages, start=1):
+        chunk = passage.chunk
+        shown = f"{chunk.title}\n{' '.join(chunk.headings)}\n{chunk.text}"
+        covered = rarity.coverage(wanted, term_set(shown))
+        if covered >= support and not unsupported(sentence, [shown]):
+            ranked.append((covered + 0.1 * (number in hinted), -number, passage))
+    for _, _, passage in sorted(ranked, key=lambda item: item[:2], reverse=True):
+        where = locate(sentence, passage.chunk, rarity)
+        if where and _same_polarity(sentence, passage.chunk.text[slice(*where)]):
+            return passage, where
+    return None
+
+
+def _same_polarity(sentence: str, source: str) -> bool:
+    return bool(_NEGATION.search(fold(sentence))) == bool(_NEGATION.search(fold(source)))
+
+
+def _recites(text: str, prompt: str) -> bool:
+    said, given = words(text), " ".join(words(prompt))
+    return any(" ".join(said[i : i + _RECITED]) in given for i in range(len(said) - _RECITED + 1)) if prompt else False

@@ -1,0 +1,61 @@
+"""Question -> events, one ladder for every door: the page, the HTTP service, the command line and the evaluation.
+
+guard -> small talk -> rewrite -> retrieve -> evidence -> FAQ -> generate, check, cite -> quote -> refusal
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+
+from rag.answer.evidence import evidence, usable
+from rag.answer.faq import faq
+from rag.answer.generate import generated
+from rag.answer.guard import guard, open_case
+from rag.answer.parts import Case, Parts, Reply
+from rag.answer.quote import quote
+from rag.answer.refuse import refuse
+from rag.answer.smalltalk import talk
+from rag.errors import ModelFailed
+from rag.types import Answer, Done, Event, HandOver, History, Outcome, Refused, Sources, Token
+
+# Each yields tokens, if it has any before it is sure, and returns its reply, or None to let the next one try.
+Rung = Callable[[Case], Generator[Token, None, Reply | None]]
+RUNGS: dict[str, Rung] = {"faq": faq, "generated": generated, "quote": quote}
+
+
+def answer(question: str, history: History, parts: Parts, stopped: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """The events of one turn; the last is Done, Refused or HandOver.
+
+    Refusing is a value. What a part raises (ModelFailed, ...) passes through: failing is not refusing. Generating ends soon
+    after `stopped()` is true, the deadline has passed or the iterator is closed.
+    """
+    case = open_case(question, history, parts, stopped)
+    if settled := guard(case) or talk(case):
+        yield settled
+        return
+    case.query = case.clock.timed("rewrite", parts.rewrite, case.query.question, history)
+    case.passages = tuple(case.clock.timed("retrieve", parts.source.find, case.query, parts.passages))
+    yield Sources(case.query, case.passages)
+    case.usable = tuple(usable(case.passages, case.language, parts.day()))
+    for name in parts.policy.rungs if strong(case) else ():
+        reply = (yield from RUNGS[name](case)) if name in RUNGS else None
+        if reply:
+            yield Done(case.close(Outcome.ANSWERED, reply.text, name, citations=reply.citations))
+            return
+    yield refuse(case)
+
+
+def strong(case: Case) -> bool:
+    """Whether any usable passage speaks to the question strongly enough to answer from."""
+    threshold = case.parts.policy.refuse_below(case.language)
+    return any(evidence(case.query, passage, case.parts.rarity) >= threshold for passage in case.usable)
+
+
+def collect(events: Iterable[Event]) -> Answer:
+    """Run to the end: the answer of the closing event. Raises ModelFailed if there is none."""
+    last = None
+    for last in events:  # noqa: B007 - to the very end, so that the iterator finishes its work
+        pass
+    if isinstance(last, Done | Refused | HandOver):
+        return last.answer
+    raise ModelFailed(expected="a closing event", found=str(last), remedy="ask again")

@@ -1,0 +1,87 @@
+"""The generated rung: prompt, stream, check, cite. What the checks do not carry is never the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+from rag.answer.check import check
+from rag.answer.cite import cite
+from rag.answer.parts import Case, Reply
+from rag.answer.prompt import Prompt, render
+from rag.answer.quote import score_units
+from rag.language import sentences
+from rag.types import Passage, Token
+
+_SENTENCES = 3  # more than that is rambling, and every further one is a risk
+
+
+def generated(case: Case) -> Generator[Token, None, Reply | None]:
+    """Tokens as they come; then the sentences that passages carry, cited, or None if none does. Raises ModelFailed."""
+    parts = case.parts
+    if case.language not in parts.policy.generate_languages:
+        return None
+    prompt = case.clock.timed("prompt", build_prompt, case)
+    text = yield from _stream(case, prompt)
+    kept = case.clock.timed("check", check, text, prompt.passages, parts.rarity, parts.policy.support, prompt.messages[0].text)
+    return cite(kept) if kept else None
+
+
+def build_prompt(case: Case) -> Prompt:
+    """The case's prompt: the last turns, and the passages that fit."""
+    parts = case.parts
+    turns = case.history[len(case.history) - min(parts.policy.history_turns, len(case.history)) :]
+    return render(
+        case.query,
+        turns,
+        case.usable,
+        parts.shops[case.language],
+        parts.generator.count,
+        parts.policy.prompt_tokens,
+        lambda passage, most: _best_sentences(case, passage, most),
+    )
+
+
+def _stream(case: Case, prompt: Prompt) -> Generator[Token, None, str]:
+    started = case.clock.elapsed()
+    text, waiting = "", 0.0
+    pieces = case.parts.generator.stream(prompt.messages, case.parts.policy.new_tokens, case.halted)
+    try:
+        for piece in pieces:
+            waiting += case.clock.elapsed() - started
+            case.clock.first_token()
+            shown = harmless(piece, text)
+            text += shown
+            yield Token(shown)
+            started = case.clock.elapsed()
+            if sum(1 for _ in sentences(text)) > _SENTENCES:
+                break
+    finally:
+        if isinstance(pieces, Generator):
+            pieces.close()  # the shopper may have closed us: the model stops now, not when memory is next cleaned
+    case.clock.add("generate", waiting)
+    return _whole(text)
+
+
+def harmless(piece: str, before: str) -> str:
+    """`piece` such that no page can read HTML, a picture or a hidden link target into `before` + piece, wherever it was split."""
+    shown = ""
+    for character in piece:
+        last = (before + shown)[-1:]
+        if character in "<>":
+            continue
+        joined = (last == "]" and character in "([:") or (last == "!" and character == "[")
+        shown += f" {character}" if joined else character
+    return shown
+
+
+def _whole(text: str) -> str:
+    """Without a last sentence that was cut off; a lone sentence is kept, its end may only lack a full stop."""
+    spans = list(sentences(text))
+    if len(spans) > 1 and text[spans[-1][1] - 1] not in ".!?。！？；]】":
+        return text[: spans[-2][1]]
+    return text
+
+
+def _best_sentences(case: Case, passage: Passage, most: int) -> str:
+    best = sorted(score_units(case, [passage])[:most], key=lambda item: item.unit.start)
+    return "\n".join(item.unit.text for item in best) or passage.chunk.text[:200]

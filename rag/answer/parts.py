@@ -1,0 +1,135 @@
+"""What answer() is handed, and the case it works on: one question on its way down the ladder."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import ParamSpec, TypeVar
+
+from rag.answer.similarity import Similarity
+from rag.answer.terms import Rarity
+from rag.ports import Embedder, Generator, PassageSource
+from rag.settings import AnswerSettings
+from rag.types import Answer, Citation, History, Language, Outcome, Passage, Query
+from rag.wording import say
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Ready parts of one index generation, put together by rag/build.py."""
+
+    source: PassageSource
+    rewrite: Callable[[str, History], Query]
+    embedder: Embedder
+    generator: Generator
+    rarity: Rarity  # of terms, over the generation's chunks
+    generation: int
+    policy: AnswerSettings
+    passages: int  # how many are retrieved
+    contacts: Mapping[Language, str]
+    shops: Mapping[Language, str]
+    names: frozenset[str] = frozenset()  # of products, in any language
+
+    def day(self) -> date:
+        """The day that validity is judged by."""
+        return self.policy.today or date.today()
+
+    @cached_property
+    def similarity(self) -> Similarity:
+        """How alike two questions or sentences are; remembers vectors, so it lives as long as the parts."""
+        return Similarity(self.embedder, self.rarity)
+
+
+class Clock:
+    """Milliseconds by stage, and the deadline of one answer."""
+
+    def __init__(self, seconds: float) -> None:
+        self._start = time.monotonic()
+        self._seconds = seconds
+        self.timings: dict[str, float] = {}
+
+    def elapsed(self) -> float:
+        """Milliseconds since the question came in."""
+        return (time.monotonic() - self._start) * 1000
+
+    def over(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.elapsed() > self._seconds * 1000
+
+    def timed(self, stage: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `work` and add its time to `stage`."""
+        started = self.elapsed()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            self.add(stage, self.elapsed() - started)
+
+    def add(self, stage: str, milliseconds: float) -> None:
+        """Add to a stage's time."""
+        self.timings[stage] = self.timings.get(stage, 0.0) + milliseconds
+
+    def first_token(self) -> None:
+        """The shopper sees the first words now; later calls change nothing."""
+        self.timings.setdefault("first_token", self.elapsed())
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a rung came up with: text with markers [1]..[m], and the citation of each."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+
+@dataclass(slots=True)
+class Case:
+    """One question being answered. `passages` is what was found; `usable` what may be answered from, best first."""
+
+    query: Query
+    history: History
+    parts: Parts
+    clock: Clock
+    stopped: Callable[[], bool]
+    spoken: bool = True  # whether the question is in a language of ours
+    note: str = ""  # said before the answer, e.g. that the question was cut
+    passages: tuple[Passage, ...] = ()
+    usable: tuple[Passage, ...] = ()
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def language(self) -> Language:
+        """The language to answer in."""
+        return self.query.language
+
+    def say(self, key: str, **holes: object) -> str:
+        """A sentence of the wording catalogue; the contact is there for those that name it."""
+        return say(key, self.language, contact=self.parts.contacts[self.language], **holes)  # type: ignore[arg-type]
+
+    def halted(self) -> bool:
+        """Whether to stop generating: the shopper stopped it, or the deadline passed."""
+        return self.stopped() or self.clock.over()
+
+    def close(self, outcome: Outcome, text: str, rung: str, reason: str = "", citations: tuple[Citation, ...] = ()) -> Answer:
+        """The finished answer, with the note in front and the timings complete."""
+        self.clock.first_token()
+        self.clock.timings["total"] = self.clock.elapsed()
+        return Answer(
+            id=self.id,
+            outcome=outcome,
+            text=f"{self.note}{text}",
+            rung=rung,
+            language=self.language,
+            query=self.query,
+            generation=self.parts.generation,
+            citations=citations,
+            passages=self.passages,
+            reason=reason,
+            timings={stage: round(milliseconds, 1) for stage, milliseconds in self.clock.timings.items()},
+        )

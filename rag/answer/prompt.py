@@ -1,0 +1,121 @@
+"""Question, history and passages -> messages for the generator. Passages enter through fence() and no other way."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from rag.errors import SettingsError
+from rag.types import History, Language, Passage, Query, Turn
+
+FOLDER = Path(__file__).parent / "prompts"
+_TURN = 160  # characters of an earlier message that are shown
+_SENTENCES = 2  # a passage that does not fit is cut to so many of its best sentences
+
+_TEMPLATE_TOKENS = re.compile(r"<\|[^|>\n]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<!--|-->", re.IGNORECASE)
+_SPEAKER = re.compile(r"(?im)^([\s>*#-]*)(system|user|assistant|human|ai|question|系统|用户|助手|问题)\s*[:：]")
+_MARKER = re.compile(r"[\[【]\s*(\d+)\s*[\]】]")
+_FENCE = re.compile(r'"{3,}|`{3,}|-{4,}|={4,}')
+_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the generator reads. `passages[n - 1]` is what marker [n] stands for."""
+
+    messages: tuple[Turn, ...]
+    passages: tuple[Passage, ...]
+
+
+def render(
+    query: Query,
+    history: History,
+    passages: Sequence[Passage],
+    shop: str,
+    count: Callable[[Sequence[Turn]], int],
+    tokens: int,
+    best_sentences: Callable[[Passage, int], str],
+) -> Prompt:
+    """The prompt, at most `tokens` by `count` if that can be had without cutting the question.
+
+    What gives way, in this order: the oldest turns; the weakest passages, first down to `best_sentences(passage, how many)`,
+    then altogether; the best passage only down to its best sentences. Serving and training both come through here.
+    """
+    texts = [passage.chunk.text for passage in passages]
+    turns = list(history)
+
+    def messages() -> tuple[Turn, ...]:
+        return _messages(query, turns, [(p, text) for p, text in zip(passages, texts, strict=False)], shop)
+
+    while turns and count(messages()) > tokens:
+        turns.pop(0)
+    for index in reversed(range(len(texts))):
+        if count(messages()) <= tokens:
+            break
+        texts[index] = best_sentences(passages[index], _SENTENCES)
+    while len(texts) > 1 and count(messages()) > tokens:
+        texts.pop()
+    return Prompt(messages(), tuple(passages[: len(texts)]))
+
+
+def fence(passages: Sequence[tuple[Passage, str]]) -> str:
+    """Passages as numbered, quoted blocks; nothing inside closes its block or poses as a marker, a speaker or a token."""
+    blocks = []
+    for number, (passage, text) in enumerate(passages, start=1):
+        chunk = passage.chunk
+        head = " > ".join(dict.fromkeys((chunk.title, *chunk.headings)))
+        blocks.append(f'[{number}] {" ".join(disarm(head).split())}\n"""\n{disarm(text)}\n"""')
+    return "\n".join(blocks)
+
+
+def disarm(text: str) -> str:
+    """`text` with everything that could be taken for the prompt's own structure made harmless, and still readable."""
+    text = _TEMPLATE_TOKENS.sub(" ", _INVISIBLE.sub("", text))
+    text = _FENCE.sub(" ", _MARKER.sub(r"(\1)", text))
+    return _SPEAKER.sub(r"\1\2 -", text).strip()
+
+
+def fill(name: str, folder: Path = FOLDER, **holes: str) -> str:
+    """The prompt file `name`.md with its $holes filled. Raises SettingsError unless file and arguments name the same holes."""
+    template = _template(folder / f"{name}.md")
+    wanted, given = set(template.get_identifiers()), set(holes)
+    if wanted != given:
+        raise SettingsError(
+            expected=f"the holes {sorted(given)} in {folder / name}.md",
+            found=str(sorted(wanted)),
+            remedy="correct the prompt file",
+        )
+    return template.substitute(holes).strip()
+
+
+@functools.lru_cache
+def _template(path: Path) -> Template:
+    return Template(path.read_text(encoding="utf-8"))
+
+
+def _messages(query: Query, turns: Sequence[Turn], passages: Sequence[tuple[Passage, str]], shop: str) -> tuple[Turn, ...]:
+    language = query.language
+    user = fill(
+        f"user_{language}",
+        passages=fence(passages),
+        history=_history(turns, language),
+        question=" ".join(disarm(query.text).split()),
+    )
+    return Turn("system", fill(f"system_{language}", shop=shop)), Turn("user", re.sub(r"\n{3,}", "\n\n", user))
+
+
+def _history(turns: Sequence[Turn], language: Language) -> str:
+    if not turns:
+        return ""
+    speakers = {"user": "顾客", "assistant": "客服"} if language == "zh" else {"user": "Customer", "assistant": "Shop"}
+    lines = [f"- {speakers[turn.role]}: {_short(turn.text)}" for turn in turns if turn.role in speakers]
+    return fill(f"history_{language}", turns="\n".join(lines))
+
+
+def _short(text: str) -> str:
+    line = " ".join(disarm(text).split())
+    return line if len(line) <= _TURN else line[: _TURN - 1] + "…"

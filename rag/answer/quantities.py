@@ -1,0 +1,212 @@
+"""Everything in a text that must not be invented: numbers with units, dates, times, links, mails, phones, codes.
+
+Both sides of a comparison are brought to one form first: full width, thousands separators, decimal comma, number words
+("two weeks", 七天), units in two languages. A sentence is safe if its sources state each of its quantities.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rag.answer.numerals import digits, plain
+
+# alias -> (base unit, how many of it); a month is not 30 days and a day is not 24 hours: shops mean what they write.
+_UNITS: dict[str, tuple[str, Decimal]] = {}
+for _names, _base, _factor in (
+    ("days day 天 日 号", "day", "1"),
+    ("working-days business-days 个工作日 工作日", "working day", "1"),
+    ("weeks week wks 周 星期 个星期", "day", "7"),
+    ("months month 个月 月", "month", "1"),
+    ("years year yrs yr 年 周年", "month", "12"),
+    ("hours hour hrs hr h 小时 个小时 钟头", "second", "3600"),
+    ("minutes minute mins min 分钟", "second", "60"),
+    ("seconds second secs sec s 秒", "second", "1"),
+    ("eur euros euro € 欧元 欧", "eur", "1"),
+    ("cny rmb yuan ¥ 元 块 块钱 人民币", "cny", "1"),
+    ("usd dollars dollar $ 美元", "usd", "1"),
+    ("gbp pounds £ 英镑", "gbp", "1"),
+    ("% percent per-cent", "%", "1"),
+    ("折", "tenths of the price", "1"),
+    ("g grams gram 克", "g", "1"),
+    ("kg kilograms kilogram kilos kilo 千克 公斤", "g", "1000"),
+    ("mm 毫米", "mm", "1"),
+    ("cm 厘米", "mm", "10"),
+    ("m metres metre meters meter 米", "mm", "1000"),
+    ("km kilometres kilometre kilometers kilometer 公里 千米", "mm", "1000000"),
+    ("mah 毫安时 毫安", "mah", "1"),
+    ("ah 安时", "mah", "1000"),
+    ("wh 瓦时", "wh", "1"),
+    ("kwh 千瓦时 度电", "wh", "1000"),
+    ("w watts watt 瓦", "w", "1"),
+    ("kw 千瓦", "w", "1000"),
+    ("v volts volt 伏", "v", "1"),
+    ("ml 毫升", "ml", "1"),
+    ("l litres litre liters liter 升", "ml", "1000"),
+    ("lm lumens lumen 流明", "lm", "1"),
+    ("°c 摄氏度 ℃", "°c", "1"),
+    ("°f 华氏度", "°f", "1"),
+    ("db 分贝", "db", "1"),
+    ("gb", "gb", "1"),
+    ("mb", "mb", "1"),
+    ("tb", "gb", "1000"),
+    ("hz", "hz", "1"),
+    ("khz", "hz", "1000"),
+    ("mhz", "hz", "1000000"),
+    ("ghz", "hz", "1000000000"),
+    ("inches inch 英寸 寸", "inch", "1"),
+    ("fps", "fps", "1"),
+    ("pa", "pa", "1"),
+):
+    _UNITS |= {name.replace("-", " "): (_base, Decimal(_factor)) for name in _names.split()}
+# A number that stands alone in a table may be a price or a size, but never becomes a period or a percentage.
+_MUST_BE_STATED = {"day", "working day", "month", "second", "%", "tenths of the price"}
+_CURRENCIES = {
+    "€": "eur",
+    "¥": "cny",
+    "$": "usd",
+    "£": "gbp",
+    "eur": "eur",
+    "cny": "cny",
+    "rmb": "cny",
+    "usd": "usd",
+    "gbp": "gbp",
+}
+
+_MONTHS = "january february march april may june july august september october november december".split()
+_MONTH = "|".join([*_MONTHS, *(month[:3] for month in _MONTHS)])
+_UNIT = "|".join(
+    re.escape(name) + (r"\b" if name[-1].isascii() and name[-1].isalpha() else "") for name in sorted(_UNITS, key=len)[::-1]
+)
+_NUMBER = re.compile(
+    r"(?P<sign>(?<![\w.,)%°])-\s?|\bminus |零下|负)?"
+    rf"(?P<currency>{'|'.join(map(re.escape, _CURRENCIES))})?\s?"
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)|\d+,\d{1,2}(?![\d,])|\d+(?:\.\d+)?)"
+    rf"(?P<scale>\s?[万亿])?(?:(?:\s|-)?(?:full |whole |calendar |多|余)?(?P<unit>{_UNIT}))?"
+)
+_RANGE = re.compile(r"\s*(?:-|~|to|or|and|至|到|或|/)\s*")
+_LIST_NUMERAL = re.compile(r"(?m)^\s*(?:[-*]\s+)?\d{1,2}[.)、]\s+")
+_MARKER = re.compile(r"\s?\[\d+\]")
+_LINK = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]\"'，。；、！？)】」]+")
+_DOMAIN = re.compile(
+    r"\b(?:[a-z0-9-]+\.)+(?:com|org|net|example|shop|io|eu|uk|de|cn|info|biz|co|test)\b(?:/[^\s<>()\[\]\"'，。；、]*)?"
+)
+_MAIL = re.compile(r"[a-z0-9_.+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_DATES = (
+    re.compile(r"\b(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})\b"),
+    re.compile(r"\b(?P<d>\d{1,2})\.\s?(?P<m>\d{1,2})\.\s?(?P<y>\d{4})\b"),
+    re.compile(r"(?:(?P<y>\d{4})\s*年\s*)?(?<!\d)(?P<m>\d{1,2})\s*月\s*(?P<d>\d{1,2})\s*[日号]"),
+    re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<m>{_MONTH})\b\.?,?(?:\s+(?P<y>\d{{4}})\b)?"),
+    re.compile(rf"\b(?P<m>{_MONTH})\.?\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\s*[:%])(?:,?\s+(?P<y>\d{{4}})\b)?"),
+)
+_TIMES = (
+    re.compile(r"\b(?P<h>[01]?\d|2[0-4]):(?P<m>[0-5]\d)\b(?:\s*(?P<half>[ap])\.?m\b)?"),
+    re.compile(r"\b(?P<h>1[0-2]|[1-9])\s*(?P<half>[ap])\.?m\b"),
+)
+_PHONE = re.compile(r"(?<![\w.,])\+?\(?\d[\d\s()/-]{7,}\d(?![\w%])")
+_CODE = re.compile(r"\b[a-z]+(?:-[a-z]+)*-?\d[a-z0-9-]*\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """`value` counts `unit`s (a base unit, or empty); `written` is the number before conversion."""
+
+    kind: str  # number, date, time, link, mail, phone or code
+    value: str
+    unit: str = ""
+    written: str = ""
+
+
+@functools.lru_cache(maxsize=2048)
+def quantities(text: str, lenient: bool = False) -> frozenset[Quantity]:
+    """All quantities of `text`; with `lenient` (for sources) also number words that count nothing we know."""
+    text = _LIST_NUMERAL.sub(" ", _MARKER.sub(" ", digits(text, lenient)))
+    found: set[Quantity] = set()
+
+    def take(pattern: re.Pattern[str], read: Callable[[re.Match[str]], Quantity]) -> None:
+        nonlocal text
+        found.update(map(read, pattern.finditer(text)))
+        text = pattern.sub(lambda match: " " * len(match[0]), text)
+
+    take(_MAIL, lambda match: Quantity("mail", match[0]))
+    for pattern in (_LINK, _DOMAIN):
+        take(pattern, lambda match: Quantity("link", re.sub(r"^(?:https?://)?(?:www\.)?|[/.,;:!?]+$", "", match[0])))
+    for pattern in _DATES:
+        take(pattern, _date)
+    for pattern in _TIMES:
+        take(pattern, _time)
+    take(_PHONE, lambda match: Quantity("phone", re.sub(r"\D", "", match[0])))
+    take(_CODE, lambda match: Quantity("code", _compact(match[0])))
+    return frozenset(found | _numbers(text))
+
+
+def unsupported(text: str, sources: Iterable[str]) -> list[Quantity]:
+    """The quantities of `text` that none of `sources` states, in no particular order; empty if it invents nothing."""
+    sources = list(sources)
+    stated = frozenset().union(*(quantities(source, lenient=True) for source in sources))
+    compact = " ".join(_compact(source) for source in sources)
+    return [quantity for quantity in quantities(text) if not _stated(quantity, stated, compact)]
+
+
+def _stated(wanted: Quantity, stated: frozenset[Quantity], compact: str) -> bool:
+    if wanted.kind == "code":
+        return wanted.value in compact
+    if wanted.kind == "date":
+        return any(other.kind == "date" and _same_day(wanted.value, other.value) for other in stated)
+    if wanted.kind != "number":
+        return any(other.kind == wanted.kind and other.value == wanted.value for other in stated)
+    return any(other.kind == "number" and _same_number(wanted, other) for other in stated)
+
+
+def _same_number(wanted: Quantity, other: Quantity) -> bool:
+    if wanted.unit and other.unit:
+        units = {wanted.unit, other.unit}
+        # "5 days" where the source says "5 working days" drops a word that matters less than a refused answer.
+        return wanted.value == other.value and (len(units) == 1 or units == {"day", "working day"})
+    return wanted.written == other.written and wanted.unit not in _MUST_BE_STATED
+
+
+def _same_day(left: str, right: str) -> bool:
+    (year, *day), (other_year, *other_day) = left.split("-"), right.split("-")
+    return day == other_day and (year == other_year or not year)
+
+
+def _numbers(text: str) -> set[Quantity]:
+    matches = list(_NUMBER.finditer(text))
+    found: set[Quantity] = set()
+    following: tuple[int, str] | None = None  # where the number to the right starts, and its unit
+    for match in reversed(matches):
+        unit = match["unit"] or _CURRENCIES.get(match["currency"] or "", "")
+        if not unit and following and _RANGE.fullmatch(text, match.end(), following[0]):
+            unit = following[1]  # "3 to 5 days": both are days
+        following = match.start(), unit
+        written = _value(match)
+        base, factor = _UNITS.get(unit, ("", Decimal(1)))
+        found.add(Quantity("number", plain(written * factor), base, plain(written)))
+    return found
+
+
+def _value(match: re.Match[str]) -> Decimal:
+    number = match["number"]
+    if re.fullmatch(r"\d{1,3}(?:\.\d{3})+,\d{1,2}|\d+,\d{1,2}", number):
+        number = number.replace(".", "").replace(",", ".")
+    scale = {"万": 10_000, "亿": 100_000_000}.get((match["scale"] or "").strip(), 1)
+    return Decimal(number.replace(",", "")) * scale * (-1 if match["sign"] else 1)
+
+
+def _date(match: re.Match[str]) -> Quantity:
+    month = match["m"] if match["m"].isdigit() else 1 + next(i for i, name in enumerate(_MONTHS) if name.startswith(match["m"]))
+    return Quantity("date", f"{match['y'] or ''}-{int(month)}-{int(match['d'])}")
+
+
+def _time(match: re.Match[str]) -> Quantity:
+    parts = match.groupdict()
+    hour = int(parts["h"]) % 12 + 12 * (parts["half"] == "p") if parts["half"] else int(parts["h"])
+    return Quantity("time", f"{hour}:{int(parts.get('m') or 0):02d}")
+
+
+def _compact(text: str) -> str:
+    return re.sub(r"[\W_]", "", text).casefold()

@@ -1,0 +1,22 @@
+"""Saying that the documents do not hold it: what they hold nearby, and who can help."""
+
+from __future__ import annotations
+
+from rag.answer.evidence import evidence
+from rag.answer.parts import Case
+from rag.types import Outcome, Refused
+
+_TOPICS = 2
+_NEAR = 0.6  # of the threshold: nearer than that, a topic is worth naming
+
+
+def refuse(case: Case, reason: str = "no_answer") -> Refused:
+    """A refusal with at most two nearby topics and the contact; it states nothing else."""
+    nearby = _NEAR * case.parts.policy.refuse_below(case.language)
+    titles = [p.chunk.title for p in case.usable if p.chunk.title and evidence(case.query, p, case.parts.rarity) >= nearby]
+    text = case.say(reason)
+    if topics := list(dict.fromkeys(titles))[:_TOPICS]:
+        comma = "、" if case.language == "zh" else "; "
+        space = "" if case.language == "zh" else " "
+        text += space + case.say("nearest", topics=comma.join(topics))
+    return Refused(case.close(Outcome.REFUSED, text, "refusal", reason))

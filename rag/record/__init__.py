@@ -1,0 +1,1 @@
+"""Conversations, votes and hand-overs in one database; the only writer."""
