@@ -90,6 +90,8 @@ class Chunk:
     def search_text(self) -> str:
         """What is embedded and indexed: the headings give a lone paragraph its subject."""
         head = " > ".join(dict.fromkeys((self.title, *self.headings)))
+        if self.text.startswith(head):  # a FAQ's text begins with its question, a product's with its name
+            head = ""
         return "\n".join(part for part in (head, self.text, *self.aliases) if part)
 
 

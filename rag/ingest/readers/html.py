@@ -1,0 +1,128 @@
+"""HTML -> the main content as Markdown. DOCX comes this way too."""
+
+from __future__ import annotations
+
+import re
+
+from bs4 import BeautifulSoup
+from bs4.dammit import EncodingDetector
+from bs4.element import NavigableString, Tag
+from bs4.exceptions import ParserRejectedMarkup
+from markdownify import ATX, MarkdownConverter
+
+from rag.errors import Unreadable
+from rag.ingest.clean import clean, decode
+from rag.ingest.metadata import KEYS, language_code
+from rag.ingest.readers.content import Page
+from rag.language import HAN
+
+_DROPPED = (
+    "script style noscript template nav footer aside form iframe object embed svg canvas video audio button select "
+    "textarea input img picture map dialog link meta title"
+).split()
+_HIDDEN = re.compile(r"display:none|visibility:hidden|font-size:0(?![.\d])|opacity:0(?![.\d])")
+_SPACE = re.compile(r"[ \t\r\n\f]+")
+_HAN_SPACE = re.compile(f"(?<=[{HAN}，。！？；：、]) (?=[{HAN}，。！？；：、])")
+_BLANK_LINES = re.compile(r"\n{3,}")
+_DEPTH = 100  # deeper nesting is no layout; such a page is read as plain text
+_ABSOLUTE = ("http://", "https://", "mailto:", "tel:")
+
+
+def read(data: bytes) -> Page:
+    """The page's main content. Raises Unreadable when the markup cannot be parsed at all."""
+    return convert(decode(data, EncodingDetector.find_declared_encoding(data, is_html=True)))
+
+
+def convert(markup: str) -> Page:
+    """The same for markup in hand."""
+    try:
+        soup = BeautifulSoup(_closed(markup), "html.parser")
+    except (ParserRejectedMarkup, AssertionError) as error:
+        raise Unreadable(
+            expected="an HTML page", found="markup that cannot be parsed", remedy="open it in a browser and save it again"
+        ) from error
+    meta = _meta(soup)
+    if _depth(soup) > _DEPTH:
+        return Page(clean(soup.get_text("\n", strip=True)), meta)
+    name = _line(soup.title) if soup.title else ""
+    _drop(soup)
+    main = _main(soup)
+    heading = main.find("h1") or soup.find("h1")
+    title = _line(heading) if heading else name
+    _tidy(main)
+    text = _BLANK_LINES.sub("\n\n", _converter.convert_soup(main))
+    return Page(clean("\n".join(line.rstrip() for line in text.split("\n"))).strip("\n"), {"title": title} | meta)
+
+
+_converter = MarkdownConverter(
+    heading_style=ATX,
+    bullets="-",
+    autolinks=False,
+    table_infer_header=True,
+    escape_asterisks=False,
+    escape_underscores=False,
+    escape_misc=False,
+)
+
+
+def _closed(markup: str) -> str:
+    """No tag starts after the last ">"; the parser would look for its end once per "<"."""
+    tags, end, rest = markup.rpartition(">")
+    return tags + end + rest.replace("<", "&lt;")
+
+
+def _meta(soup: BeautifulSoup) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for tag in soup.find_all("meta"):
+        key = str(tag.get("name", "")).strip().casefold().replace("-", "_")
+        if key in KEYS and tag.get("content"):
+            found.setdefault(key, clean(str(tag["content"])).strip())
+    if not language_code(found.get("language", "")):  # pages from the web say many things here
+        root = soup.find("html")
+        found["language"] = language_code(str(root.get("lang", ""))) if root else ""
+    return {key: value for key, value in found.items() if value}
+
+
+def _depth(soup: BeautifulSoup) -> int:
+    depths = {id(soup): 0}
+    for node in soup.descendants:
+        if isinstance(node, Tag):
+            depths[id(node)] = depths[id(node.parent)] + 1
+    return max(depths.values())
+
+
+def _line(tag: Tag) -> str:
+    return clean(_SPACE.sub(" ", tag.get_text(" ", strip=True)))
+
+
+def _drop(soup: BeautifulSoup) -> None:
+    """Remove what a shopper does not see or what is no content. A header inside the content may hold its heading."""
+    unwanted = soup.find_all(_DROPPED)
+    unwanted += [tag for tag in soup.find_all("header") if not tag.find_parent(["main", "article"])]
+    unwanted += soup.find_all(_is_hidden)
+    for tag in unwanted:
+        tag.extract()
+
+
+def _is_hidden(tag: Tag) -> bool:
+    style = "".join(str(tag.get("style", "")).casefold().split())
+    return tag.has_attr("hidden") or str(tag.get("aria-hidden", "")).casefold() == "true" or bool(_HIDDEN.search(style))
+
+
+def _main(soup: BeautifulSoup) -> Tag:
+    """The element that holds the content, where the page marks one."""
+    articles = soup.find_all("article")
+    for candidate in (soup.find("main"), soup.find(role="main"), articles[0] if len(articles) == 1 else None, soup.body):
+        if candidate and candidate.get_text(strip=True):
+            return candidate
+    return soup
+
+
+def _tidy(main: Tag) -> None:
+    """Line breaks of the source mean nothing in HTML; links that lead nowhere outside the site lose their address."""
+    for string in main.find_all(string=True):
+        if type(string) is NavigableString and not string.find_parent(["pre", "code"]):
+            string.replace_with(NavigableString(_HAN_SPACE.sub("", _SPACE.sub(" ", string))))
+    for link in main.find_all("a"):
+        if not str(link.get("href", "")).casefold().startswith(_ABSOLUTE) or not link.get_text(strip=True):
+            link.unwrap()

@@ -1,0 +1,80 @@
+"""Sheets -> Entries: what kind of table it is, and which rows had to be left out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from rag.errors import Unreadable
+from rag.ingest.metadata import facets
+from rag.ingest.readers import faq, products
+from rag.ingest.readers.cells import text
+from rag.ingest.readers.content import Record, Sheet
+from rag.types import Entry, Kind
+
+RowReader = Callable[[Record], list[Entry]]  # raises Unreadable when the row cannot be used
+
+
+def entries(sheets: tuple[Sheet, ...]) -> tuple[tuple[Entry, ...], tuple[str, ...]]:
+    """Entries with keys unique in the document, and the reasons "<row>: <reason>" of rows left out."""
+    found: dict[str, Entry] = {}
+    places: dict[str, str] = {}
+    rejected: list[str] = []
+    for sheet in sheets:
+        rejected += sheet.rejected
+        read = _row_reader(sheet)
+        for record in sheet.records:
+            place = sheet.place(record.number)
+            try:
+                made = read(record)
+                for entry in made:
+                    _check_new(entry, found, places)
+            except Unreadable as error:
+                rejected.append(f"{place}: {error}")
+                continue
+            for entry in made:
+                found.setdefault(entry.key, entry)
+                places.setdefault(entry.key, place)
+    return tuple(found.values()), tuple(rejected)
+
+
+def _row_reader(sheet: Sheet) -> RowReader:
+    columns = {name for record in sheet.records for name in record.fields}
+    if {"question", "answer"} <= columns:
+        return faq.read
+    if products.is_catalogue(columns):
+        return products.Catalogue(sheet).read
+    if "text" in columns and columns & {"_id", "id"}:
+        return _passage
+    return lambda record: _row(record, sheet)
+
+
+def _check_new(entry: Entry, found: dict[str, Entry], places: dict[str, str]) -> None:
+    """The same row again is no harm; another text under a known key is."""
+    known = found.get(entry.key)
+    if known is None or known.text == entry.text:
+        return
+    name = "question" if entry.kind is Kind.FAQ else "id"
+    raise Unreadable(
+        expected=f"each {name} once",
+        found=f"{entry.title or entry.key!r} again, different from row {places[entry.key]}",
+        remedy="keep the right one",
+    )
+
+
+def _passage(record: Record) -> list[Entry]:
+    """A row of a corpus.jsonl in the BEIR layout: _id, title, text."""
+    key = text(record.fields.get("_id")) or text(record.fields.get("id"))
+    title, body = text(record.fields.get("title")), text(record.fields.get("text"))
+    if not key or not (title or body):
+        raise Unreadable(expected="an id and a text", found="a row without", remedy="fill it in or delete the row")
+    return [Entry(key, Kind.PASSAGE, title, body or title, facets=facets({}, f"{title} {body}"))]
+
+
+def _row(record: Record, sheet: Sheet) -> list[Entry]:
+    """Any other table: one "header: value" a line."""
+    shown = ((sheet.labels.get(name) or name, text(value)) for name, value in record.fields.items())
+    body = "\n".join(f"{label}: {value}" for label, value in shown if value)
+    if not body:
+        return []
+    return [Entry(hashlib.sha256(body.encode()).hexdigest()[:12], Kind.ROW, sheet.name, body, facets=facets({}, body))]
