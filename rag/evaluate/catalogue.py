@@ -18,6 +18,8 @@ from rag.evaluate.quantities import NAMES, UNITS, Quantity, mentions, quantity
 from rag.language import fold
 from rag.types import Facets
 
+# "余烬 400 头灯" is called "余烬 400", but "手电 3 号腰套" is not called "手电 3": there the number goes with the next word.
+_SHORT = re.compile(r"^\D*[^\W\d]\D*\d+\b(?!\s*[号毫厘米千克片点升]|\s*对(?!讲))")
 _COUNT = re.compile(r"^\d+ ?([^\d\s].*)$")
 
 
@@ -38,7 +40,7 @@ class Product:
         """What a text may call it: its id, and its names in full and as far as the model number."""
         full = [str(self.row[key]) for key in ("name", "name_en", "name_zh") if self.row.get(key)]
         plain = [name.split(" ", 1)[1] if name.isascii() and " " in name else name for name in full]  # without the brand
-        short = [match[0] for name in plain if (match := re.match(r"^.*?\d+[A-Za-z]*\b", name))]
+        short = [match[0] for name in plain if (match := _SHORT.match(name))]
         return tuple(dict.fromkeys((self.id, *full, *plain, *short)))
 
     def quantities(self, counted: frozenset[str]) -> dict[Quantity, str]:
@@ -132,7 +134,7 @@ def _spellings(unit: str) -> set[str]:
     """A counted thing in singular and plural; measures that UNITS knows are left out."""
     unit = unit.casefold().strip()
     known = {spelling for _, _, spellings in UNITS.values() for spelling in spellings.split("|")}
-    if not unit or unit in known or unit in NAMES or any(character.isdigit() for character in unit):
+    if not unit or unit == "点" or unit in known or unit in NAMES or any(character.isdigit() for character in unit):
         return set()
     return {unit, unit.removesuffix("s"), unit.removesuffix("s") + "s"} if unit.isascii() else {unit}
 

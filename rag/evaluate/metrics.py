@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from rag.evaluate.numerals import CHINESE, numbers
-from rag.evaluate.quantities import NAMES
+from rag.evaluate.quantities import NAMES, mentions
 from rag.language import HAN, fold, sentences, words
 from rag.types import Language
 
@@ -92,6 +92,14 @@ def numbers_exact(given: str, gold: str, known: Sequence[str] = ()) -> bool:
     return wanted <= stated <= wanted.union(*map(numbers, known))
 
 
+def units_agree(given: str, gold: str) -> bool:
+    """No number of `gold` stands in `given` with another unit only: "12 days" is not "12 hours", but "12" may be."""
+    stated = mentions(given)
+    same = {mention.quantity for mention in stated}
+    with_units = {number for mention in stated for number in numbers(mention.text)}
+    return not any(m.quantity not in same and numbers(m.text) & with_units for m in mentions(gold))
+
+
 _STOP = frozenset(
     "a an and any are as at be been but by can could did do does for from had has have he her his how i if in into is it its "
     "just may me my of on or our she so such than that the their them then there these they this to too up was we were what "
@@ -139,14 +147,14 @@ SAME_BUT_NEGATED = 0.75
 def right(given: str, gold: str, language: Language, known: Sequence[str] = ()) -> bool:
     """Whether a clerk would accept `given` for `gold`, by rules only, so that anybody gets the same verdict.
 
-    1. Every number is exact (numbers_exact with `known`): a wrong price or period is a wrong answer, however fluent.
+    1. Every number is exact (numbers_exact with `known`) and has gold's unit where it has one: a wrong price or period is a
+       wrong answer, however fluent.
     2. Yes and no agree, where both say it outright; and no sentence of `given` is `gold` with the negation turned.
     3. Of gold's content words at least 0.7 are in `given`, or at least half and token F1 (character F1 for Chinese) is at
-       least 0.5. The first lets a whole sentence stand for a gold phrase, the second lets words differ when the rest agrees;
-       F1 alone would take "30 hours" for "30 days".
+       least 0.5. The first lets a whole sentence stand for a gold phrase, the second lets words differ when the rest agrees.
     4. `given` has at most 120 words: a page that holds the answer somewhere is not an answer.
     """
-    if not numbers_exact(given, gold, known) or _contradicts(given, gold, language):
+    if not numbers_exact(given, gold, known) or not units_agree(given, gold) or _contradicts(given, gold, language):
         return False
     if len(characters(given)) / (2 if language == "zh" else 1) > MAXIMUM_LENGTH:
         return False

@@ -18,6 +18,7 @@ _WORDS = {word: value for value, word in enumerate(_UNITS_EN.split())}
 _WORDS |= {word: 10 * value for value, word in enumerate(_TENS_EN.split(), start=2)}
 _MONTHS = "january february march april may june july august september october november december".split()
 
+VAGUE = re.compile("[百千万亿]+|[一二两三四五六七八九]{2}")  # a scale without a digit (千克, 1.5万); "two or three" (两三天)
 CHINESE = "[零〇一二两三四五六七八九十百千万亿]+"
 ENGLISH = rf"(?:{'|'.join(sorted(_WORDS, key=len, reverse=True))})(?:[- ](?:{'|'.join(_UNITS_EN.split()[1:10])}))?"
 ARABIC = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)|\d+,\d{1,2}(?![\d,])|\d+(?:\.\d+)?"
@@ -30,7 +31,7 @@ _DATE = re.compile(rf"(\d{{1,2}}(?:st|nd|rd|th)?\s+)({_MONTH})\b|\b({_MONTH})(\s
 _ARABIC = re.compile(rf"(?:(?<![\w.,)%°-])-)?(?:{ARABIC})")
 _ENGLISH = re.compile(rf"\b(?:{ENGLISH})\b")
 _CHINESE = re.compile(rf"(?:(?<=百分之){CHINESE}|{CHINESE}(?={_COUNTED}))")
-_BARE = ("one", "zero", "一", "百", "千", "万", "亿")  # "one of them", 一些, 1.5万: words or scales, not numbers
+_BARE = ("one", "zero", "一")  # "one of them", 一些: words, not numbers
 
 
 def canonical(number: Decimal | int | str) -> str:
@@ -80,14 +81,16 @@ def numbers(text: str) -> set[str]:
     text = _DATE.sub(_month, _MARKERS.sub(" ", half_width(text).casefold()))
     found = {canonical(arabic(match.lstrip("-")) * (-1 if match[0] == "-" else 1)) for match in _scaled(text)}
     found |= {canonical(english(match)) for match in _ENGLISH.findall(text) if match not in _BARE}
-    return found | {canonical(chinese(match)) for match in _CHINESE.findall(text) if match not in _BARE}
+    return found | {
+        canonical(chinese(match)) for match in _CHINESE.findall(text) if match not in _BARE and not VAGUE.fullmatch(match)
+    }
 
 
 def _scaled(text: str) -> list[str]:
     """Arabic numbers; a following 万 or 亿 is multiplied in."""
     found = []
     for match in _ARABIC.finditer(text):
-        scale = _BIG.get(text[match.end() : match.end() + 1])
+        scale = _BIG.get(text[match.end() : match.end() + 2].lstrip()[:1])
         sign, digits = ("-", match[0][1:]) if match[0].startswith("-") else ("", match[0])
         found.append(sign + (str(arabic(digits) * scale) if scale else digits))
     return found

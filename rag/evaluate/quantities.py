@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rag.evaluate.numerals import ARABIC, CHINESE, ENGLISH, arabic, canonical, chinese, english, half_width
+from rag.evaluate.numerals import ARABIC, CHINESE, ENGLISH, VAGUE, arabic, canonical, chinese, english, half_width
 
 # canonical unit: (how many of the base unit, its base unit, spellings)
 UNITS: dict[str, tuple[str, str, str]] = {
@@ -24,7 +24,7 @@ UNITS: dict[str, tuple[str, str, str]] = {
     "day": ("86400", "second", "days|day|天|日"),
     "week": ("604800", "second", "weeks|week|个星期|星期|周"),
     "working day": ("1", "working day", "working days|working day|business days|business day|个工作日|工作日"),
-    "month": ("1", "month", "months|month|个月"),
+    "month": ("1", "month", "months|month|个月|期"),
     "year": ("12", "month", "years|year|年|岁|周岁"),
     "gram": ("1", "gram", "grams|gram|g|克"),
     "kilogram": ("1000", "gram", "kilograms|kilogram|kilos|kilo|kg|千克|公斤"),
@@ -80,15 +80,17 @@ _IDIOMS = frozenset({"second", "minute", "hour", "day"})  # "one day you will ne
 _FOLLOWED = {"安": "[全装静]", "升": "[级温降]", "a": r"\.?m", "日": "常", "x": r" ?\d"}  # then it is another word
 _CASED = {"h": "h", "s": "s", "g": "g", "m": "m", "l": "lL", "w": "W", "a": "A", "v": "V", "k": "K", "x": "x×"}
 
+KELVIN = 100
+
 _MASKED = re.compile(
     r"https?://\S+|[\w.]+@\S+|\+\d[\d ()-]{6,}\d"  # links, mail, telephone numbers
     r"|\b\d{4}-\d{2}-\d{2}\b|\d{4} ?年(?: ?\d{1,2} ?月(?: ?\d{1,2} ?[日号])?)?"  # dates
     r"|\d{1,2} ?月 ?\d{1,2} ?[日号]|[〇零一二三四五六七八九]{4}年"
-    r"|\b\d{1,2}:\d{2}\b"  # times of day
+    r"|\b\d{1,2}:\d{2}\b|四周"  # times of day; all around
 )
 _NUMBER = re.compile(
     r"(?P<sign>(?:[€¥]|\b(?:EUR|CNY|RMB)) ?)?(?:"
-    rf"(?P<arabic>(?<![A-Za-z0-9.,/第])(?<!第 )(?:(?<![^\s(])-)?(?:\d+/\d+|{ARABIC}))(?P<big> ?[万亿](?!一))?"
+    rf"(?P<arabic>(?<![A-Za-z0-9/第])(?<!\d[.,])(?<!第 )(?:(?<![^\s(])-)?(?:\d+/\d+|{ARABIC}))(?P<big> ?[万亿](?!一))?"
     rf"|(?P<english>\b(?i:{ENGLISH})\b)|(?P<half>(?i:\bhalf an?\b)|半个?)|(?P<percent>百分之(?:{ARABIC}|{CHINESE}))"
     rf"|(?P<chinese>(?<![第周期零〇一二两三四五六七八九十百千万亿]){CHINESE}))"
 )
@@ -184,7 +186,9 @@ def _unit(match: re.Match[str], text: str, counted: frozenset[str]) -> tuple[str
 
 def _counts(number: re.Match[str], unit: str) -> bool:
     if number["arabic"] or number["percent"]:
-        return True
+        return unit != "K" or _value(number) >= KELVIN  # 4K is a picture size
+    if number["chinese"] and VAGUE.fullmatch(number["chinese"]):
+        return False
     known = NAMES.get(unit.casefold())
     spelt = known is not None and UNITS[known][1] in _SPELT
     lone = (number["english"] or number["chinese"] or "").casefold() in ("one", "zero", "一", "零")

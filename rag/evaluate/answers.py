@@ -1,0 +1,128 @@
+"""Gold questions -> the same answer() as every shopper's -> rows -> result. `python -m rag eval answers`."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+import rag
+from rag import build
+from rag.answer.evidence import evidence
+from rag.answer.terms import Rarity
+from rag.errors import ShoptalkError
+from rag.evaluate.baselines import BestSentence, always_refuse
+from rag.evaluate.gold import Question, digest, load_gold
+from rag.evaluate.result import EvaluationResult, conclude
+from rag.evaluate.rows import Row, RowFile, failed_row, row_of
+from rag.settings import Settings
+from rag.types import Answer, Done, Event, HandOver, History, Passage, Query, Refused, Token
+
+Weigh = Callable[[Query, Passage], float]  # the evidence that refuse_below is compared with
+FOUND = 10  # passages that retrieval is scored on
+APART = {"home", "corpus", "database_url", "serve", "shop"}  # settings that change no answer, or are in the index's digest
+
+
+class Subject(Protocol):
+    """What is measured: rag.build.Assistant, or a stand-in."""
+
+    def answer(self, question: str, history: History = ()) -> Iterator[Event]:
+        """The events of one turn."""
+
+    def find(self, question: str, history: History = (), k: int = FOUND) -> tuple[Query, list[Passage]]:
+        """Retrieval alone."""
+
+
+def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0) -> EvaluationResult:
+    """Ask every gold question (the first `limit`, if given) and write `out` (JSON) and the report page beside it (.html).
+
+    Rows are kept beside `out` (.rows.jsonl); a run that was cut off goes on there. Nothing is recorded among the shoppers'
+    conversations. Raises DataError for gold not in the form, NoIndex, ModelMissing; a metric that raises ends the run.
+    """
+    items = load_gold(gold)[: limit or None]
+    with tempfile.TemporaryDirectory() as aside:
+        assistant = build.open_assistant(settings.model_copy(update={"database_url": f"sqlite:///{aside}/record.sqlite"}))
+        try:
+            key = fingerprint(settings, assistant.generation.manifest.digest, assistant.describe()["generator"])
+            chunks = list(assistant.generation.store.chunks())
+            rarity = Rarity.of(chunk.search_text for chunk in chunks)
+            asker = Asker(assistant, key, lambda query, passage: evidence(query, passage, rarity), assistant.warm_up)
+            rows = asker.ask_all(items, RowFile(out.with_suffix(".rows.jsonl")))
+            system = assistant.describe()
+        finally:
+            assistant.close()
+    sentence = BestSentence(chunks)
+    baselines = {"best sentence": [sentence.answer(item) for item in items], "always refuse": always_refuse(items)}
+    data = {"name": gold.resolve().stem, "path": gold.as_posix(), "digest": digest(gold), "questions": str(len(items))}
+    result = conclude(data, system, items, rows, baselines, chunks, judged=not limit)
+    result.write(out)
+    return result
+
+
+def fingerprint(settings: Settings, index: str, generator: str) -> str:
+    """Names all that an answer depends on besides the question: code, settings, index, generator."""
+    code = hashlib.sha256()
+    root = Path(rag.__file__).parent
+    for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".toml", ".md")):
+        if "evaluate" not in path.relative_to(root).parts:
+            code.update(path.read_bytes())
+    chosen = settings.model_dump_json(exclude=APART)  # the API key is hashed with the rest, never written
+    return hashlib.sha256("\0".join((code.hexdigest(), chosen, index, generator)).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Asks `subject`; `key` names everything an answer depends on besides the question."""
+
+    subject: Subject
+    key: str
+    weigh: Weigh
+    warm_up: Callable[[], object] = lambda: None
+
+    def ask_all(self, items: Sequence[Question], file: RowFile) -> list[Row]:
+        """One row per question, in order. Questions that `file` holds a row for under the same key are not asked again."""
+        keys = {item.id: self._key(item) for item in items}
+        kept = file.load(keys)
+        if len(kept) < len(items):
+            self.warm_up()
+        rows: list[Row] = []
+        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            for item in bar.track(items, description="asking"):
+                if item.id not in kept:
+                    kept[item.id] = self.ask(item)
+                    file.append(kept[item.id])
+                rows.append(kept[item.id])
+        return rows
+
+    def ask(self, item: Question) -> Row:
+        """The row of one question: what was said, and the ten best passages. A turn that fails is a row too, counted apart."""
+        key = self._key(item)
+        query, found = self.subject.find(item.question, item.turns, FOUND)
+        started = time.perf_counter()
+        first = 0.0
+        answer: Answer | None = None
+        try:
+            for event in self.subject.answer(item.question, item.turns):
+                if not first and isinstance(event, Token | Done | Refused | HandOver):
+                    first = (time.perf_counter() - started) * 1000
+                if isinstance(event, Done | Refused | HandOver):
+                    answer = event.answer
+        except ShoptalkError as error:
+            return failed_row(item.id, key, str(error), query, found)
+        if answer is None:
+            return failed_row(item.id, key, "the turn ended without an answer", query, found)
+        total = (time.perf_counter() - started) * 1000
+        best = max((self.weigh(answer.query, passage) for passage in answer.passages), default=None)
+        return row_of(item.id, key, answer, found, best, first, total)
+
+    def _key(self, item: Question) -> str:
+        asked = item.model_dump_json(include={"question", "history"})
+        return hashlib.sha256(f"{self.key}\0{asked}".encode()).hexdigest()[:16]

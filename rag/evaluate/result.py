@@ -1,0 +1,102 @@
+"""What an evaluation found: figures of the system and the baselines, by language and kind, verdicts; as text, JSON and a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rag.evaluate.gold import Question
+from rag.evaluate.rows import Row
+from rag.evaluate.score import Case, Figures, Marks, figures, grouped, marks, relevant_chunks, risk_coverage, rungs
+from rag.evaluate.verdicts import Verdict, expectations, judge, passed
+from rag.types import Chunk
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Everything the table, the JSON and the report show. `overall` is system -> metric -> figure, ours first."""
+
+    data: Mapping[str, str]  # name, path, digest, questions
+    system: Mapping[str, str]  # generation, documents, chunks, embedder, generator
+    overall: Mapping[str, Figures]
+    languages: Mapping[str, Figures]
+    kinds: Mapping[str, Figures]
+    verdicts: Sequence[Verdict]
+    judged: bool  # False for a part of the set: then there are no verdicts
+    cases: Sequence[Case]
+    marks: Sequence[Marks]
+
+    @property
+    def passed(self) -> bool:
+        """No verdict is FAIL."""
+        return passed(self.verdicts)
+
+    @property
+    def ours(self) -> Figures:
+        """The figures of the system measured."""
+        return next(iter(self.overall.values()))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form: README, `eval answers`."""
+        return {
+            "data": dict(self.data),
+            "system": dict(self.system),
+            "passed": self.passed,
+            "judged": self.judged,
+            "verdicts": [verdict.as_dict() for verdict in self.verdicts],
+            "overall": {name: _plain(group) for name, group in self.overall.items()},
+            "languages": {name: _plain(group) for name, group in self.languages.items()},
+            "kinds": {name: _plain(group) for name, group in self.kinds.items()},
+            "rungs": rungs(self.cases),
+            "risk_coverage": risk_coverage(self.cases, self.marks),
+            "rows": [
+                {**case.row.model_dump(exclude={"found", "passages"}), "marks": dict(mark)}
+                for case, mark in zip(self.cases, self.marks, strict=True)
+            ],
+        }
+
+    def table(self) -> str:
+        """For the terminal."""
+        from rag.evaluate.tables import answers_text
+
+        return answers_text(self)
+
+    def write(self, out: Path) -> None:
+        """Write the JSON to `out` and the report page beside it."""
+        from rag.evaluate.report import page
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(self.as_dict(), ensure_ascii=False, indent=1), encoding="utf-8")
+        out.with_suffix(".html").write_text(page(self), encoding="utf-8")
+
+
+def _plain(group: Figures) -> dict[str, dict[str, float | int]]:
+    return {name: {key: value for key, value in asdict(figure).items() if value is not None} for name, figure in group.items()}
+
+
+def conclude(
+    data: Mapping[str, str],
+    system: Mapping[str, str],
+    items: Sequence[Question],
+    rows: Sequence[Row],
+    baselines: Mapping[str, Sequence[Row]],
+    chunks: Sequence[Chunk],
+    judged: bool = True,
+) -> EvaluationResult:
+    """Score `rows` and the baselines' rows on the same questions; judge by expected.toml if the set was asked whole."""
+    relevant = relevant_chunks(items, chunks)
+
+    def score(given: Sequence[Row]) -> tuple[list[Case], list[Marks]]:
+        cases = [Case(item, row, relevant[item.id]) for item, row in zip(items, given, strict=True)]
+        return cases, [marks(case) for case in cases]
+
+    cases, ours = score(rows)
+    overall = {"Shoptalk": figures(ours, intervals=True)} | {name: figures(score(b)[1]) for name, b in baselines.items()}
+    languages = grouped(cases, ours, lambda case: case.item.lang)
+    kinds = grouped(cases, ours, lambda case: case.item.kind)
+    expected = expectations("answers", data["name"]) if judged else []
+    verdicts = judge(expected, {"all": overall["Shoptalk"], **languages, **kinds})
+    return EvaluationResult(data, system, overall, languages, kinds, verdicts, judged, cases, ours)

@@ -1,0 +1,137 @@
+"""Results as text for the terminal."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from rag.evaluate.metrics import Figure
+from rag.evaluate.score import METRICS, Figures, rungs
+from rag.evaluate.verdicts import Verdict, passed
+
+if TYPE_CHECKING:
+    from rag.evaluate.result import EvaluationResult
+    from rag.evaluate.retrieval import RetrievalResult
+
+WIDTH = 118
+GROUP_COLUMNS = (
+    "score",
+    "retrieval.recall@5",
+    "answers.right",
+    "answers.wrong",
+    "answers.token_f1",
+    "answers.character_f1",
+    "answers.numbers_exact",
+    "refusals.false",
+    "refusals.recall",
+    "citations.supporting",
+)
+
+
+def answers_text(result: EvaluationResult) -> str:
+    """Figures beside the baselines, by language and kind, the rungs, the verdicts."""
+    parts: list[RenderableType] = [
+        f"{heading(result.data)}; {', '.join(f'{key} {value}' for key, value in result.system.items())}",
+        beside(result.overall),
+        by_group({"all": result.ours, **result.languages, **result.kinds}),
+        "ended by: " + ", ".join(f"{name} {count}" for name, count in rungs(result.cases).items()),
+        verdict_table(result.verdicts) if result.verdicts else "",
+        conclusion(result.verdicts, result.judged),
+    ]
+    return render(parts)
+
+
+def retrieval_text(result: RetrievalResult) -> str:
+    """Figures on one data set, the verdicts."""
+    left_out = f"; {result.data['unjudged']} queries without a relevant passage and {result.data['rejected']} passages left out"
+    parts: list[RenderableType] = [
+        f"{heading(result.data)}{left_out}; {', '.join(f'{key} {value}' for key, value in result.system.items())}",
+        beside({"Shoptalk": result.figures}, list(result.figures)),
+        verdict_table(result.verdicts) if result.verdicts else "",
+        conclusion(result.verdicts, result.judged),
+    ]
+    return render(parts)
+
+
+def heading(data: Mapping[str, str]) -> str:
+    """Which questions exactly."""
+    return f"{data['path']} (digest {data['digest']}, {data['questions']} questions)"
+
+
+def conclusion(verdicts: Sequence[Verdict], judged: bool) -> str:
+    """One line to end with."""
+    if not judged:
+        return "only a part of the questions was asked: not judged"
+    if not verdicts:
+        return "expected.toml has no row for this set: not judged"
+    failures = sum(verdict.verdict == "FAIL" for verdict in verdicts)
+    return "all verdicts OK" if passed(verdicts) else f"{failures} of {len(verdicts)} verdicts FAIL"
+
+
+def shown(metric: str, figure: Figure | None) -> str:
+    """Milliseconds whole, everything else with three decimals."""
+    if figure is None:
+        return "-"
+    value = f"{figure.value:.0f}" if metric.startswith("latency.") else f"{figure.value:.3f}"
+    return f"{value} [{figure.low:.3f}, {figure.high:.3f}]" if figure.low is not None else value
+
+
+def beside(overall: Mapping[str, Figures], metrics: Sequence[str] = tuple(METRICS)) -> Table:
+    """One row a metric, one column a system."""
+    table = Table(
+        box=box.SIMPLE, caption="[95 % interval, 1000 bootstrap resamples]; - where a metric has no case", caption_justify="left"
+    )
+    table.add_column("metric")
+    for name in overall:
+        table.add_column(name, justify="right")
+    table.add_column("n", justify="right")
+    for metric in metrics:
+        found = [figures.get(metric) for figures in overall.values()]
+        if any(found):
+            table.add_row(metric, *(shown(metric, figure) for figure in found), str(found[0].n if found[0] else "-"))
+    return table
+
+
+def by_group(groups: Mapping[str, Figures]) -> Table:
+    """One row a group, one column a metric."""
+    table = Table(box=box.SIMPLE)
+    for name in ("group", "n", *(metric.partition(".")[2] or metric for metric in GROUP_COLUMNS)):
+        table.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
+    for name, figures in groups.items():
+        cells = (shown(metric, _bare(figures.get(metric))) for metric in GROUP_COLUMNS)
+        table.add_row(name, str(figures["score"].n), *cells)
+    return table
+
+
+def _bare(figure: Figure | None) -> Figure | None:
+    return Figure(figure.value, figure.n) if figure else None
+
+
+def verdict_table(verdicts: Sequence[Verdict]) -> Table:
+    """Metric, expected, found, verdict."""
+    table = Table(box=box.SIMPLE)
+    for name in ("metric", "group", "expected", "found", "n", "verdict"):
+        table.add_column(name, justify="right" if name in ("expected", "found", "n") else "left")
+    for row in verdicts:
+        found = "not measured" if row.found is None else f"{row.found:.4g}"
+        colour = "green" if row.verdict == "OK" else "bold red"
+        table.add_row(row.metric, row.group, row.expected, found, str(row.n), f"[{colour}]{row.verdict}[/]")
+    return table
+
+
+def render(parts: Sequence[RenderableType]) -> str:
+    """Plain text; colours only where the terminal shows them."""
+    probe = Console()
+    console = Console(
+        file=io.StringIO(), width=max(WIDTH, probe.width if probe.is_terminal else WIDTH), force_terminal=probe.is_terminal
+    )
+    for part in parts:
+        if part != "":
+            console.print(part, highlight=False, markup=not isinstance(part, str), soft_wrap=isinstance(part, str))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().rstrip()
