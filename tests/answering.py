@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from rag.answer.parts import Parts
@@ -98,3 +100,11 @@ def make_parts(replies: Sequence[str | Exception] = (), chunks: Sequence[Chunk] 
         contacts={"en": "help@shop.example", "zh": "kefu@shop.example"},
         shops={"en": "Shop", "zh": "小店"},
     )
+
+
+def golden(name: str, text: str) -> None:
+    """Compare with tests/golden/`name`; with GOLDEN=write in the environment, write it instead."""
+    file = Path(__file__).parent / "golden" / name
+    if os.environ.get("GOLDEN") == "write":
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8"), f"{name} differs; if that is meant, run `make golden` and review the diff"

@@ -16,6 +16,8 @@ _FORBIDDEN = re.compile(r"<\s*[/!a-z]|!\[|\]\s*\(|\]\s*:|<\||\|>|\[/?INST\]|java
 _NEGATION = re.compile(
     r"\b(?:no|not|never|none|neither|nor|cannot|without|n't|isn't|aren't|don't|doesn't|won't|can't|unable|except)\b|[不没无未勿非]|除外"
 )
+_STOPS = tuple(".。!！")
+_HARMLESS_NEGATION = re.compile(r"[无不](?:理由|线|论|仅|但|锈钢|同|超过|少于|低于|高于|满意|过)|no later than|not only")
 _RECITED = 8  # words of the prompt in a row are a recital (promise D31)
 _DECLINES = re.compile(
     r"\bno answer\b|\b(?:not|n't) (?:mention|state|say|specif|provid|contain|includ|hold|find|know)|"
@@ -26,13 +28,15 @@ _DECLINES = re.compile(
 
 
 def check(text: str, passages: Sequence[Passage], rarity: Rarity, support: float, prompt: str = "") -> list[Supported]:
-    """The sentences that stand, in order, each with its passage and quote; nothing if the answer declines or recites `prompt`.
+    """The sentences that stand, in order, each with its passage and quote.
+
+    None do if the answer declines, recites `prompt` or has markup.
 
     A sentence stands if one passage holds at least `support` (0..1) of its content by weight and all of its quantities,
-    says it with the same polarity, and the sentence is neither a question nor marked up. The model's own markers only
+    says it with the same polarity, and the sentence is no question. The model's own markers only
     decide between passages that carry it.
     """
-    if _DECLINES.search(text) or _recites(text, prompt):
+    if _DECLINES.search(text) or _FORBIDDEN.search(MARKER.sub("", text)) or _recites(text, prompt):
         return []
     kept: list[Supported] = []
     for sentence, hinted in _marked_sentences(text):
@@ -55,7 +59,7 @@ def _marked_sentences(text: str) -> list[tuple[str, set[int]]]:
     for match in MARKER.finditer(text):
         bare += text[position : match.start()]
         numbers.append((len(bare), {int(number) for number in re.findall(r"\d+", match[1])}))
-        position = match.end()
+        position = match.end() + (bare[-1:] in _STOPS and text[match.end() : match.end() + 1] in _STOPS)  # "days. [1]."
     bare += text[position:]
     return [
         (bare[start:end], set().union(*(given for at, given in numbers if start < at <= end)))
@@ -67,7 +71,8 @@ def _marked_sentences(text: str) -> list[tuple[str, set[int]]]:
 def _carrier(
     sentence: str, hinted: set[int], passages: Sequence[Passage], rarity: Rarity, support: float
 ) -> tuple[Passage, tuple[int, int]] | None:
-    wanted = term_set(sentence)
+    # Numbers are compared as quantities; as words, "4,90" and "4.90" would differ.
+    wanted = [term for term in term_set(sentence) if not term[0].isdigit()]
     if not wanted:
         return None
     ranked = []
@@ -85,7 +90,11 @@ def _carrier(
 
 
 def _same_polarity(sentence: str, source: str) -> bool:
-    return bool(_NEGATION.search(fold(sentence))) == bool(_NEGATION.search(fold(source)))
+    return _negates(sentence) == _negates(source)
+
+
+def _negates(text: str) -> bool:
+    return bool(_NEGATION.search(_HARMLESS_NEGATION.sub(" ", fold(text).replace("’", "'"))))
 
 
 def _recites(text: str, prompt: str) -> bool:

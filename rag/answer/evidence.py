@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from rag.answer.terms import Rarity, term_set
-from rag.types import Language, Passage, Query
+from rag.types import Passage, Query
 
 
 def evidence(query: Query, passage: Passage, rarity: Rarity) -> float:
@@ -22,11 +22,26 @@ def evidence(query: Query, passage: Passage, rarity: Rarity) -> float:
     return (covered + max(passage.scores.get("dense", 0.0), 0.0)) / 2
 
 
-def usable(passages: Sequence[Passage], language: Language, today: date) -> list[Passage]:
-    """What may be answered from: in force today, and in the question's language where there is any such passage."""
+def usable(query: Query, passages: Sequence[Passage], rarity: Rarity, today: date, threshold: float) -> list[Passage]:
+    """What may be answered from: in force today; in the question's language where any is; official where any official is strong.
+
+    What customers write (trust other than "official") is heard only where the shop itself says nothing, so a planted review
+    cannot outshout a policy.
+    """
     valid = [passage for passage in passages if _in_force(passage, today)]
-    native = [passage for passage in valid if passage.chunk.facets.language in ("", language)]
-    return native or valid
+    native = [passage for passage in valid if passage.chunk.facets.language in ("", query.language)] or valid
+    official = [passage for passage in native if is_official(passage)]
+    return official if strong(query, official, rarity, threshold) else native
+
+
+def strong(query: Query, passages: Sequence[Passage], rarity: Rarity, threshold: float) -> bool:
+    """Whether any passage speaks to the question strongly enough to answer from."""
+    return any(evidence(query, passage, rarity) >= threshold for passage in passages)
+
+
+def is_official(passage: Passage) -> bool:
+    """Whether the shop itself vouches for it."""
+    return passage.chunk.facets.trust == "official"
 
 
 def _in_force(passage: Passage, today: date) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 
-from rag.answer.evidence import evidence, usable
+from rag.answer.evidence import strong, usable
 from rag.answer.faq import faq
 from rag.answer.generate import generated
 from rag.answer.guard import guard, open_case
@@ -36,19 +36,13 @@ def answer(question: str, history: History, parts: Parts, stopped: Callable[[], 
     case.query = case.clock.timed("rewrite", parts.rewrite, case.query.question, history)
     case.passages = tuple(case.clock.timed("retrieve", parts.source.find, case.query, parts.passages))
     yield Sources(case.query, case.passages)
-    case.usable = tuple(usable(case.passages, case.language, parts.day()))
-    for name in parts.policy.rungs if strong(case) else ():
+    case.usable = tuple(usable(case.query, case.passages, parts.rarity, parts.day(), case.threshold))
+    for name in parts.policy.rungs if strong(case.query, case.usable, parts.rarity, case.threshold) else ():
         reply = (yield from RUNGS[name](case)) if name in RUNGS else None
         if reply:
             yield Done(case.close(Outcome.ANSWERED, reply.text, name, citations=reply.citations))
             return
     yield refuse(case)
-
-
-def strong(case: Case) -> bool:
-    """Whether any usable passage speaks to the question strongly enough to answer from."""
-    threshold = case.parts.policy.refuse_below(case.language)
-    return any(evidence(case.query, passage, case.parts.rarity) >= threshold for passage in case.usable)
 
 
 def collect(events: Iterable[Event]) -> Answer:

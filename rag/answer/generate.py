@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 from rag.answer.check import check
 from rag.answer.cite import cite
+from rag.answer.evidence import is_official
 from rag.answer.parts import Case, Reply
 from rag.answer.prompt import Prompt, render
 from rag.answer.quote import score_units
@@ -18,8 +19,8 @@ _SENTENCES = 3  # more than that is rambling, and every further one is a risk
 def generated(case: Case) -> Generator[Token, None, Reply | None]:
     """Tokens as they come; then the sentences that passages carry, cited, or None if none does. Raises ModelFailed."""
     parts = case.parts
-    if case.language not in parts.policy.generate_languages:
-        return None
+    if case.language not in parts.policy.generate_languages or not all(map(is_official, case.usable)):
+        return None  # what customers write is quoted as theirs, never retold as ours
     prompt = case.clock.timed("prompt", build_prompt, case)
     text = yield from _stream(case, prompt)
     kept = case.clock.timed("check", check, text, prompt.passages, parts.rarity, parts.policy.support, prompt.messages[0].text)

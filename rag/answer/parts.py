@@ -108,6 +108,11 @@ class Case:
         """The language to answer in."""
         return self.query.language
 
+    @property
+    def threshold(self) -> float:
+        """Evidence below which nothing is answered."""
+        return self.parts.policy.refuse_below(self.language)
+
     def say(self, key: str, **holes: object) -> str:
         """A sentence of the wording catalogue; the contact is there for those that name it."""
         return say(key, self.language, contact=self.parts.contacts[self.language], **holes)  # type: ignore[arg-type]

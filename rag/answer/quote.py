@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag.answer.cite import cite
-from rag.answer.evidence import evidence
+from rag.answer.evidence import evidence, is_official
 from rag.answer.parts import Case, Reply
 from rag.answer.terms import term_set
 from rag.answer.units import Unit, units
@@ -51,4 +51,6 @@ def quote(case: Case) -> Generator[Token, None, Reply | None]:
     text = best.unit.text
     if best.passage.chunk.kind in (Kind.PRODUCT, Kind.ROW):
         text = f"{best.passage.chunk.title}: {text}"
+    if not is_official(best.passage):
+        text = case.say("community", quote=text)
     return cite([(text, best.passage, (best.unit.start, best.unit.end))])

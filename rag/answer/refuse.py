@@ -12,7 +12,7 @@ _NEAR = 0.6  # of the threshold: nearer than that, a topic is worth naming
 
 def refuse(case: Case, reason: str = "no_answer") -> Refused:
     """A refusal with at most two nearby topics and the contact; it states nothing else."""
-    nearby = _NEAR * case.parts.policy.refuse_below(case.language)
+    nearby = _NEAR * case.threshold
     titles = [p.chunk.title for p in case.usable if p.chunk.title and evidence(case.query, p, case.parts.rarity) >= nearby]
     text = case.say(reason)
     if topics := list(dict.fromkeys(titles))[:_TOPICS]:

@@ -133,6 +133,7 @@ def _engine(url: URL) -> Engine:
     sqlite = url.get_backend_name() == "sqlite"
     if sqlite and url.database and url.database != ":memory:":
         file = Path(url.database)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.touch(_PRIVATE)  # before SQLite makes it with the process's mask; its side files copy the mode
         file.chmod(_PRIVATE)
     engine = create_engine(url, json_serializer=lambda value: json.dumps(value, ensure_ascii=False))

@@ -1,0 +1,36 @@
+"""Markers and quotes."""
+
+from __future__ import annotations
+
+from answering import CHUNKS, LAMP, PAY, RETURNS, chunk
+
+from rag.answer.cite import cite, locate
+from rag.answer.terms import Rarity
+from rag.answer.units import units
+from rag.types import Kind, Passage
+
+RARITY = Rarity.of(item.search_text for item in CHUNKS)
+
+
+def test_quotes_are_numbered_in_the_order_of_their_use() -> None:
+    returns, lamp = Passage(RETURNS, 1.0), Passage(LAMP, 1.0)
+    reply = cite([("A.", lamp, (0, 5)), ("B.", returns, (0, 3)), ("C.", returns, (0, 3)), ("D.", lamp, (0, 5))])
+    assert reply.text == "A. [1] B. C. [2] D. [1]"
+    assert [(c.n, c.chunk, c.quote) for c in reply.citations] == [(1, LAMP.id, "Ember"), (2, RETURNS.id, "You")]
+
+
+def test_the_quote_is_the_shortest_run_that_states_it() -> None:
+    where = locate("A label is 4.90 EUR", RETURNS, RARITY)
+    assert where and RETURNS.text[slice(*where)] == "A return label costs 4.90 EUR."
+    both = locate("Return within 30 days, the label costs 4.90 EUR", RETURNS, RARITY)
+    assert both and RETURNS.text[slice(*both)] == RETURNS.text
+    assert locate("It costs 5 EUR", RETURNS, RARITY) is None
+
+
+def test_units_are_what_can_be_read_alone() -> None:
+    page = chunk("a.md#1", "# Care\n\n- Rinse it. Dry it.\n1. Open the lid\n\n| a | b |\n|---|---|\n| 10 | 5 % |\n", "Lamp")
+    assert [unit.text for unit in units(page)] == ["Rinse it.", "Dry it.", "Open the lid", "| a | b |", "| 10 | 5 % |"]
+    assert all(page.text[unit.start : unit.end] == unit.text for unit in units(page))
+    assert [unit.text for unit in units(PAY)] == [PAY.answer]
+    long = chunk("f.csv#1", "Q?\n" + "One. Two. " * 60, "Q?", Kind.FAQ, answer=("One. Two. " * 60).strip())
+    assert len(units(long)) > 100
