@@ -100,11 +100,14 @@ def serve(
 
     given = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
     chosen = load(corpus=corpus, home=home, **({"serve": given} if given else {}))
-    service.check_address(chosen.serve)
-    with progress_bar() as progress:
-        assistant = build.open_assistant(chosen, progress)
-    assistant.warm_up()
-    service.serve(assistant, chosen.serve, announce=lambda line: print(line, flush=True))
+
+    def ready() -> Assistant:
+        with progress_bar() as progress:
+            assistant = build.open_assistant(chosen, progress)
+        assistant.warm_up()
+        return assistant
+
+    service.serve(ready, chosen, announce=lambda line: print(line, flush=True))
 
 
 @app.command()

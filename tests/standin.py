@@ -5,14 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from datetime import date
 
+import httpx
+import uvicorn
+
 from rag.errors import DataError
+from rag.settings import ServeSettings, Settings, ShopSettings
 from rag.types import (
     Answer,
     Chunk,
@@ -30,6 +36,9 @@ from rag.types import (
     Sources,
     Token,
 )
+from ui.metrics import Metrics
+from ui.service import create_app, serve
+from ui.turns import Turns
 
 RETURNS = """## Returning an item
 
@@ -128,6 +137,8 @@ class StandIn:
         text, quotes = (ANSWER_ZH, CITED_ZH) if chinese else (ANSWER, CITED)
         if "echo" in question:
             text, quotes = f"{question} / {len(history)} [1]", quotes[:1]
+        if "long story" in question:
+            text = f"{text} " * 40
         for start in range(0, len(text), 6):
             time.sleep(self.delay)
             yield Token(text[start : start + 6])
@@ -161,9 +172,34 @@ class StandIn:
         self.closed = True
 
 
-if __name__ == "__main__":
-    from rag.settings import ServeSettings, Settings
-    from ui.service import serve
+@contextlib.contextmanager
+def serving(standin: StandIn | None, concurrency: int = 4, queue: int = 16, deadline: float = 20.0) -> Iterator[httpx.Client]:
+    """A client of a running service; without a stand-in it is one that has not loaded yet."""
+    turns = Turns(concurrency, queue, deadline, Metrics())
+    if standin:
+        turns.ready(standin)
+    app, _ = create_app(turns, ShopSettings(), ServeSettings(concurrency=concurrency, queue=queue))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
+    listening = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    limits = httpx.Limits(max_connections=100)
+    with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=30, limits=limits) as client:
+        for _ in range(100):
+            with contextlib.suppress(httpx.TransportError):
+                if client.get("/healthz").is_success:
+                    break
+            time.sleep(0.05)
+        yield client
+        server.should_exit = True
+        thread.join(10)
 
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 7861
     serve(StandIn, Settings(serve=ServeSettings(port=port)), announce=lambda line: print(line, flush=True))  # noqa: T201

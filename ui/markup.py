@@ -45,18 +45,17 @@ def passage(text: str, quotes: Sequence[tuple[int, int]], breaks: bool) -> str:
     `breaks`: whether a line break in the text is one for the eye (tables of entries) or only for the editor (pages).
     """
     kept = text[:LONGEST]
-    for start, end in sorted(quotes, reverse=True):
+    for start, end in reversed(_merged(quotes, len(kept))):
         if sign := _BLOCK_SIGN.match(kept, start, end):  # "- ", "| ", "**" must stay where Markdown expects them
             start = sign.end()
         end = start + len(kept[start:end].rstrip(" \n|*_"))
-        if 0 <= start < end <= len(kept):
-            kept = kept[:start] + _OPEN + kept[start:end] + _CLOSE + kept[end:]
+        kept = kept[:start] + _OPEN + kept[start:end] + _CLOSE + kept[end:]
     return _render(kept, {"marked": False}, breaks, keep=_OPEN + _CLOSE)
 
 
 def plain(text: str) -> str:
     """Text as typed: escaped, line breaks kept, nothing else interpreted."""
-    return escape(text[:LONGEST].translate(_UNSEEN)).replace("\n", "<br>")
+    return "<br>".join(escape(text[:LONGEST].translate(_UNSEEN)).splitlines())
 
 
 def contact(text: str) -> str:
@@ -76,7 +75,20 @@ def _render(text: str, env: dict[str, Any], breaks: bool, keep: str = "") -> str
         url_schemes=set(),  # only the #source links made here are left
         link_rel=None,
     )
-    return clean.replace("\n", " ").strip()  # a blank line would end the HTML block the page puts this into
+    return clean.replace("\n", " ").strip()
+
+
+def _merged(spans: Sequence[tuple[int, int]], length: int) -> list[tuple[int, int]]:
+    """The spans that lie within `length`, in order, overlapping ones as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if not 0 <= start < end <= length:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 @functools.cache

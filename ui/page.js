@@ -68,8 +68,12 @@ function answerText(button) {
 
 async function copyAnswer(button) {
   await navigator.clipboard.writeText(answerText(button));
+  const spoken = $(".sr", button);
+  const before = spoken.textContent;
+  if (button.classList.contains("done")) return;
   button.classList.add("done");
-  setTimeout(() => button.classList.remove("done"), 1600);
+  spoken.textContent = words[language()].copied;
+  setTimeout(() => { button.classList.remove("done"); spoken.textContent = before; }, 1600);
 }
 
 async function vote(button) {

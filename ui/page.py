@@ -42,6 +42,7 @@ _SPOKEN = (
     "stop",
     "new_chat",
     "other_language_label",
+    "copied",
     "vote_failed",
 )
 _KEPT_TURNS = 40  # messages of a conversation that are kept for the next question
@@ -198,8 +199,8 @@ def dress(html: str, shop: ShopSettings, accept_language: str, nonce: str) -> st
     ours = (
         f'<title>{title}</title><meta name="robots" content="noindex"><link rel="icon" href="./page/icon.svg">'
         '<link rel="stylesheet" href="./page/page.css">'
-        f'<script type="application/json" id="wording" nonce="{nonce}">{_wording(shop)}</script>'
-        f'<script type="module" nonce="{nonce}" src="./page/page.js"></script></head>'
+        f'<script nonce="{nonce}" type="application/json" id="wording">{_wording(shop)}</script>'
+        f'<script nonce="{nonce}" type="module" src="./page/page.js"></script></head>'
     )
     return html.replace("</head>", ours, 1)
 

@@ -143,7 +143,8 @@ def facts(facets: Facets, language: Language) -> list[str]:
 
 
 def _block(reply: Reply, inner: str) -> str:
-    return f'<div class="reply {reply.phase}" lang="{reply.language}">{inner}</div>'
+    # A blank line would end the HTML block that Gradio's Markdown takes this for.
+    return f'<div class="reply {reply.phase}" lang="{reply.language}">{" ".join(inner.splitlines())}</div>'
 
 
 def _answered(reply: Reply) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
+import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI, Request
@@ -22,7 +23,6 @@ from ui.guard import Guard, loopback
 from ui.metrics import Metrics
 from ui.turns import Assistant, Turns
 
-log = logging.getLogger(__name__)
 GRACE = 20  # seconds for running answers once the service is told to stop
 Load = Callable[[], Assistant]
 Announce = Callable[[str], None]
@@ -65,7 +65,7 @@ def serve(load: Load, settings: Settings, announce: Announce) -> None:
 
     announce("Loading model and index ...")
     threading.Thread(target=loading, name="load", daemon=True).start()
-    with contextlib.suppress(KeyboardInterrupt), contextlib.closing(_bind(settings.serve)) as listening:
+    with _signals(), contextlib.closing(_bind(settings.serve)) as listening:
         server.run(sockets=[listening])
     if failures:
         raise failures[0]
@@ -103,6 +103,11 @@ class _Server(uvicorn.Server):
         self._turns = turns
         self._let_go = let_go
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal lets answers end, the second does not."""
+        self.force_exit = self.should_exit
+        super().handle_exit(sig, frame)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called once, on SIGINT or SIGTERM; uvicorn gives up after GRACE seconds."""
         hanging_up = asyncio.create_task(self._hang_up())
@@ -112,6 +117,20 @@ class _Server(uvicorn.Server):
     async def _hang_up(self) -> None:
         await self._turns.idle()
         self._let_go()
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Uvicorn raises the signal that stopped it once more; being told to stop is no failure."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _dress(shop: ShopSettings, html: str, accept_language: str, nonce: str) -> str:
