@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from rag.ports import Embedder, Generator, PassageSource
 from rag.settings import Settings
-from rag.types import Answer, Done, Event, HandOver, History, Language, Passage, Query, Refused
+from rag.types import Answer, Done, Event, HandOver, History, Kind, Language, Passage, Query, Refused
 
 if TYPE_CHECKING:
-    from rag.answer.flow import Parts
+    from rag.answer.parts import Parts
     from rag.index.generation import Generation, Generations
     from rag.ingest.report import IngestReport
 
@@ -89,6 +89,32 @@ def build_source(settings: Settings, generation: Generation, embedder: Embedder)
     return FusedSource(DenseSource(generation.store, embedder), generation.lexical, weights, retrieve.candidates)
 
 
+def build_parts(
+    settings: Settings, generation: Generation, source: PassageSource, embedder: Embedder, generator: Generator
+) -> Parts:
+    """What answer() is handed for one generation."""
+    from rag.answer.parts import Parts
+    from rag.answer.terms import Rarity
+    from rag.retrieve.rewrite import rewrite
+
+    chunks = list(generation.store.chunks())
+    names = frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
+    shop = settings.shop
+    return Parts(
+        source=source,
+        rewrite=lambda question, history: rewrite(question, history, names),
+        embedder=embedder,
+        generator=generator,
+        rarity=Rarity.of(chunk.search_text for chunk in chunks),
+        generation=generation.number,
+        policy=settings.answer,
+        passages=settings.retrieve.passages,
+        contacts={"en": shop.contact_en, "zh": shop.contact_zh},
+        shops={"en": shop.name_en, "zh": shop.name_zh},
+        names=names,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """One opened generation and what answers from it; an answer holds on to one Live from start to end."""
@@ -102,6 +128,7 @@ class Assistant:
     """Answers from the live generation, follows the pointer when a new one goes live, records every turn."""
 
     def __init__(self, settings: Settings) -> None:
+        from rag.answer.contract import as_dict
         from rag.record.store import Recorder
 
         self._settings = settings
@@ -109,7 +136,7 @@ class Assistant:
         self._generator = build_generator(settings)
         self._generations = build_generations(settings)
         settings.home.mkdir(parents=True, exist_ok=True)
-        self._recorder = Recorder(settings.database_url or f"sqlite:///{settings.home / 'record.sqlite'}")
+        self._recorder = Recorder(settings.database_url or f"sqlite:///{settings.home / 'record.sqlite'}", as_dict)
         self._opening = threading.Lock()
         self._live = self._open()
 

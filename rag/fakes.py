@@ -80,6 +80,9 @@ class ScriptedGenerator:
         self._replies = list(replies)
         self.prompts: list[list[Turn]] = []
 
+    def load(self) -> None:
+        """Nothing to load."""
+
     def count(self, messages: Sequence[Turn]) -> int:
         """Words stand for tokens."""
         return sum(len(words(message.text)) for message in messages)

@@ -45,6 +45,9 @@ class Generator(Protocol):
     def fingerprint(self) -> str:
         """Names model, weights and adapter."""
 
+    def load(self) -> object:
+        """Bring the weights into memory now instead of at the first question. Raises ModelFailed."""
+
     def count(self, messages: Sequence[Turn]) -> int:
         """Tokens of the rendered prompt."""
 
@@ -126,8 +129,8 @@ class Library(Protocol):
     def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
         """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""
 
-    def prune(self) -> None:
-        """Remove what dead ingests left, and generations beyond those kept."""
+    def prune(self) -> bool:
+        """Remove what dead ingests left, and generations beyond those kept; whether there was any."""
 
     def used(self) -> dict[str, set[str]]:
         """Texts of all kept generations: embedder -> sha256 of texts, hex."""

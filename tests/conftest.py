@@ -28,3 +28,13 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_default_models(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.node.get_closest_marker("model") is None:
+        monkeypatch.setattr("rag.models.resolve.packaged", _refuse)
+
+
+def _refuse(package: str) -> None:
+    raise AssertionError(f"a test without @pytest.mark.model wanted the weights in {package}")
