@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 import secrets
+import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal, TypeVar
@@ -24,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from rag.answer.contract import as_dict
 from rag.errors import DataError, Overdue, Starting, TooBusy
 from rag.types import Done, HandOver, Refused, Sources, Token, Turn
-from ui.turns import Pulse, Step, Turns
+from ui.turns import PULSE, Step, Turns
 
 log = logging.getLogger(__name__)
 _BODY_SECONDS = 15.0
@@ -147,13 +148,16 @@ async def _read(request: Request, form: type[Body]) -> Body:
 
 
 async def _whole(turns: Turns, asked: Question, request: Request) -> dict[str, Any]:
+    looked = time.monotonic()
     try:
         async with aclosing(_steps(turns, asked)) as steps:
             async for step in steps:
                 if isinstance(step, Done | Refused | HandOver):
                     return as_dict(step.answer)
-                if isinstance(step, Pulse) and await request.is_disconnected():
-                    raise Problem(499, "gone", "the client went away")
+                if time.monotonic() - looked > PULSE:
+                    looked = time.monotonic()
+                    if await request.is_disconnected():
+                        raise Problem(499, "gone", "the client went away")
     except Problem:
         raise
     except Exception as error:
