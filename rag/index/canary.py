@@ -59,6 +59,7 @@ def find_problems(folder: Path) -> list[str]:
         found |= seals
         own = [(chunk.id, vector) for chunk, vector in zip(chunks, vectors, strict=True) if chunk.id in sample]
         missed += _missed(store, own, ledger)
+    store.close()
     problems += [f"chunk {id} is missing" for id in sorted(ledger.keys() - found.keys())]
     problems += [f"chunk {id} was never added" for id in sorted(found.keys() - ledger.keys())]
     for id in sorted(ledger.keys() & found.keys()):

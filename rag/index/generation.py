@@ -170,12 +170,13 @@ class Generations:
         self._point_to(manifest.number)
         return len(new - old), len(new & old), len(old - new)
 
-    def prune(self) -> None:
-        """Remove what dead ingests left, and generations beyond those kept."""
+    def prune(self) -> bool:
+        """Remove what dead ingests left, and generations beyond those kept; whether there was any."""
         kept = self._kept()
-        for number in self._numbers():
-            if number not in kept:
-                self._remove(self._folder(number))
+        surplus = [number for number in self._numbers() if number not in kept]
+        for number in surplus:
+            self._remove(self._folder(number))
+        return bool(surplus)
 
     def used(self) -> dict[str, set[str]]:
         """Texts of all kept generations: embedder -> sha256 of texts, hex."""

@@ -63,8 +63,8 @@ class LexicalIndex:
     def build(cls, chunks: Sequence[Chunk]) -> LexicalIndex:
         """Index the search texts of `chunks`, at least one."""
         chunks = sorted(chunks, key=lambda chunk: chunk.id)
-        texts = [tokens(chunk.search_text) for chunk in chunks]
-        vocabulary = {token: id for id, token in enumerate(sorted({"", *(token for text in texts for token in text)}))}
+        texts = [tokens(chunk.search_text) or [""] for chunk in chunks]  # or the mean length may be 0
+        vocabulary = {token: id for id, token in enumerate(sorted({token for text in texts for token in text}))}
         index = bm25s.BM25(method="lucene")
         index.index(([[vocabulary[token] for token in text] for text in texts], vocabulary), show_progress=False)
         return cls(index, chunks)

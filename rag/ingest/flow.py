@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import CorpusEmpty, ModelFailed, Unreadable
-from rag.ingest.chunk import chunk
 from rag.ingest.read import read
 from rag.ingest.report import IngestReport, Rejection
 from rag.ingest.scan import scan
@@ -41,13 +40,12 @@ class Found:
     rejected: tuple[Rejection, ...]
 
 
+def silent(stage: str, done: int, total: int) -> None:
+    """Progress that no one watches."""
+
+
 def ingest(
-    corpus: Path,
-    generations: Library,
-    catalog: VectorCache,
-    embedder: Embedder,
-    chunking: Chunking,
-    progress: Progress = lambda stage, done, total: None,
+    corpus: Path, generations: Library, catalog: VectorCache, embedder: Embedder, chunking: Chunking, progress: Progress = silent
 ) -> IngestReport:
     """Bring the live index up to date with a corpus folder.
 
@@ -56,17 +54,10 @@ def ingest(
     """
     started = time.monotonic()
     with generations.lock("ingest"):
-        generations.prune()
+        if generations.prune():  # a dead ingest left something
+            catalog.prune(generations.used())
         found = look(corpus)
-        recipe = Recipe(
-            embedder.fingerprint,
-            embedder.dimension,
-            chunking.tokens,
-            chunking.overlap,
-            VERSION,
-            generations.place,
-            generations.chroma,
-        )
+        recipe = _recipe(embedder, chunking, generations)
         live = generations.live()
         if live and (live.recipe, live.sources) == (recipe, found.sources) and generations.is_sound():
             return _unchanged(live, time.monotonic() - started)
@@ -77,10 +68,12 @@ def ingest(
         embedded = embed_missing(chunks, catalog, embedder, progress)
         draft = generations.start(recipe, len(chunks))
         write(chunks, draft, catalog, embedder.fingerprint, progress)
+        progress("check", 0, len(chunks))
         manifest = draft.seal(found.sources, counts, [(rejection.file, rejection.reason) for rejection in rejected])
+        progress("check", len(chunks), len(chunks))
         added, unchanged, removed = generations.make_live(manifest)
-        generations.prune()
         catalog.prune(generations.used())
+        generations.prune()  # last: what it leaves undone tells the next ingest to forget vectors, too
     seconds = time.monotonic() - started
     return IngestReport(manifest.number, added, unchanged, removed, len(documents), rejected, embedded, seconds, changed=True)
 
@@ -123,6 +116,8 @@ def chunk_all(
     documents: Sequence[Document], embedder: Embedder, chunking: Chunking, progress: Progress
 ) -> tuple[list[Chunk], dict[str, int]]:
     """All chunks in the order of their ids, each id once (a repeated paragraph is one chunk); chunks a document."""
+    from rag.ingest.chunk import chunk  # its splitter is slow to import, and unchanged input needs none
+
     chunks: dict[str, Chunk] = {}
     counts: dict[str, int] = {}
     for done, document in enumerate(documents, 1):
@@ -154,6 +149,11 @@ def write(chunks: Sequence[Chunk], draft: Draft, catalog: VectorCache, fingerpri
         batch = chunks[start : start + BATCH]
         draft.add(batch, catalog.get(fingerprint, [piece.search_text for piece in batch]))
         progress("write", min(start + BATCH, len(chunks)), len(chunks))
+
+
+def _recipe(embedder: Embedder, chunking: Chunking, generations: Library) -> Recipe:
+    sizes = chunking.tokens, chunking.overlap
+    return Recipe(embedder.fingerprint, embedder.dimension, *sizes, VERSION, generations.place, generations.chroma)
 
 
 def _checked(vectors: Vectors, count: int, dimension: int) -> Vectors:
