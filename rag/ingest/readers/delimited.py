@@ -15,7 +15,7 @@ _SEPARATORS = ",;\t|"
 def read(data: bytes) -> tuple[Sheet, ...]:
     """One sheet. Raises Unreadable when the text cannot be decoded."""
     lines = decode(data).splitlines(keepends=True)
-    if lines and lines[0].casefold().startswith("sep=") and len(lines[0].strip()) == 5:  # written by Excel
+    if lines and lines[0].casefold().startswith("sep=") and len(lines[0].rstrip("\n")) == 5:  # written by Excel
         lines[0] = "\n"
     first = next((line for line in lines if line.strip()), "")
     separator = max(_SEPARATORS, key=first.count)

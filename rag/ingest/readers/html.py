@@ -50,8 +50,9 @@ def convert(markup: str) -> Page:
     heading = main.find("h1") or soup.find("h1")
     title = _line(heading) if heading else name
     _tidy(main)
-    text = _BLANK_LINES.sub("\n\n", _converter.convert_soup(main))
-    return Page(clean("\n".join(line.rstrip() for line in text.split("\n"))).strip("\n"), {"title": title} | meta)
+    lines = clean(_converter.convert_soup(main)).split("\n")
+    text = _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines))
+    return Page(text.strip("\n"), {"title": title} | meta)
 
 
 _converter = MarkdownConverter(

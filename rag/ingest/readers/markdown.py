@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date
 
 import yaml
 
@@ -30,8 +29,8 @@ def read(data: bytes) -> Page:
 
 def _front_matter(block: str) -> dict[str, str]:
     try:
-        loaded = yaml.safe_load(block)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        loaded = yaml.load(block, Loader=yaml.BaseLoader)  # every value stays the text that was written
+    except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         raise Unreadable(
             expected='front matter as lines of the form "key: value"',
@@ -41,4 +40,4 @@ def _front_matter(block: str) -> dict[str, str]:
     if not isinstance(loaded, dict):
         return {}
     values = {str(key).strip().casefold().replace("-", "_").replace(" ", "_"): value for key, value in loaded.items()}
-    return {key: str(values[key]).strip() for key in KEYS if isinstance(values.get(key), str | int | float | date)}
+    return {key: values[key].strip() for key in KEYS if isinstance(values.get(key), str)}

@@ -101,16 +101,16 @@ def _line(run: list[tuple[str, float, bool]]) -> Line:
 
 
 def _without_running_lines(pages: list[list[Line]]) -> list[list[Line]]:
-    """Drop headers and footers: first or last lines that return, page numbers aside, on most pages."""
+    """Drop headers and footers: a first or last line that returns, page numbers aside, on most pages."""
     inked = [[line for line in page if line.text] for page in pages]
     seen = Counter(
-        _NUMBER.sub("#", text) for page in inked for text in {line.text for line in [*page[:2], *page[-2:]] if len(page) > 4}
+        _NUMBER.sub("#", text) for page in inked for text in {line.text for line in [*page[:1], *page[-1:]] if len(page) > 2}
     )
     running = {text for text, count in seen.items() if count >= max(3, 0.6 * len(pages))}
     kept: list[list[Line]] = []
     for page, lines in zip(pages, inked, strict=True):
-        edges = {line for line in [*lines[:2], *lines[-2:]] if _NUMBER.sub("#", line.text) in running}
-        kept.append([line for line in page if line not in edges])
+        edges = {id(line) for line in [*lines[:1], *lines[-1:]] if _NUMBER.sub("#", line.text) in running}
+        kept.append([line for line in page if id(line) not in edges])
     return kept
 
 
@@ -132,6 +132,7 @@ def _sections(pages: list[list[Line]], body: float, everything: str) -> Iterator
     language: Language = detect(everything[:2000]) or "en"
     section = ""
     for number, page in enumerate(pages, start=1):
+        widest = max((_width(line.text) for line in page), default=0)
         blocks: list[tuple[str, list[str]]] = [(section, [])]
         for line in page:
             if _is_heading(line, body):
@@ -139,7 +140,7 @@ def _sections(pages: list[list[Line]], body: float, everything: str) -> Iterator
                 blocks.append((section, []))
             else:
                 blocks[-1][1].append(line.text)
-        written = [(heading, text) for heading, block in blocks if (text := _paragraphs(block, everything))]
+        written = [(heading, text) for heading, block in blocks if (text := _paragraphs(block, widest, everything))]
         if written:
             yield f"## {say('page_heading', language, number=number)}"
         for heading, text in written:
@@ -152,9 +153,8 @@ def _is_heading(line: Line, body: float) -> bool:
     return line.size > body * _LARGER or (line.bold and line.size >= body and not line.text.endswith(_SENTENCE))
 
 
-def _paragraphs(block: list[str], everything: str) -> str:
-    """The lines with wrapped ones joined; empty lines stay as they are set."""
-    widest = max((_width(text) for text in block), default=0)
+def _paragraphs(block: list[str], widest: int, everything: str) -> str:
+    """The lines with wrapped ones joined; `widest` is the page's longest line. Empty lines stay as they are set."""
     joined: list[str] = []
     for previous, text in zip(["", *block], block, strict=False):
         if previous and text and not _LIST.match(text) and (_is_full(previous, text, widest) or _splits_word(previous, text)):

@@ -52,7 +52,7 @@ def _row_reader(sheet: Sheet) -> RowReader:
 def _check_new(entry: Entry, found: dict[str, Entry], places: dict[str, str]) -> None:
     """The same row again is no harm; another text under a known key is."""
     known = found.get(entry.key)
-    if known is None or known.text == entry.text:
+    if known is None or (known.answer or known.text) == (entry.answer or entry.text):
         return
     name = "question" if entry.kind is Kind.FAQ else "id"
     raise Unreadable(
