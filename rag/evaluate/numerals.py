@@ -26,6 +26,7 @@ ARABIC = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)|\d+,\d
 # A Chinese numeral counts as a number only before something that is counted: 三十天, but not 十分, 万一 or 统一.
 _COUNTED = "(?:[天日年月周个秒元块折次米克件只片支台条倍度升公千毫厘英名位岁成节种颗枚张套款级项]|小时|分钟|工作日)"
 _MARKERS = re.compile(r"\[\d+\]|(?m:^\s*\d+[.)、]\s)")
+_COMMA = re.compile("(?<![０-９])，|，(?![０-９])")
 _MONTH = "|".join(_MONTHS + [month[:3] for month in _MONTHS])
 _DATE = re.compile(rf"(\d{{1,2}}(?:st|nd|rd|th)?\s+)({_MONTH})\b|\b({_MONTH})(\s+\d{{1,4}})")
 _ARABIC = re.compile(rf"(?:(?<![\w.,)%°-])-)?(?:{ARABIC})")
@@ -73,6 +74,7 @@ def english(text: str) -> int:
 
 def half_width(text: str) -> str:
     """Half width characters, one kind of minus, dash and fraction bar; case is kept (5 g is a weight, 5G a network)."""
+    text = _COMMA.sub(", ", text)  # in half width it would look like a thousands separator: 369，369 元
     return re.sub(r"[\u2010-\u2015\u2212]", "-", unicodedata.normalize("NFKC", text)).replace("\u2044", "/")
 
 

@@ -68,7 +68,7 @@ def histogram(total: Sequence[float]) -> str:
             at = sorted(total)[min(len(total) - 1, int(share * len(total)))] / 1000
             axes.axvline(at, color=INK, linestyle=style, linewidth=1.2, label=f"p{round(100 * share)}: {at:.2f} s")
         axes.set(xlabel="seconds until the answer stands", ylabel="questions")
-        axes.legend()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=2)
 
     return draw(5.6, 3.1, paint)
 

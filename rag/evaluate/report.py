@@ -37,7 +37,7 @@ def page(result: EvaluationResult) -> str:
         conclusion=conclusion(result.verdicts, result.judged),
         cards=[_card(result, metric, label) for metric, label in CARDS.items() if metric in result.ours],
         metrics=_beside(result),
-        columns=[(metric.partition(".")[2] or metric).replace("_", " ") for metric in GROUP_COLUMNS],
+        columns=list(GROUP_COLUMNS.values()),
         groups=_groups(result),
         plots=_plots(result),
         worst=[_shown_case(case) for case, _ in worst(result)],

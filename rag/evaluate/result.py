@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rag.evaluate.gold import Question
+from rag.evaluate.gold import KINDS, Question
 from rag.evaluate.rows import Row
 from rag.evaluate.score import Case, Figures, Marks, figures, grouped, marks, relevant_chunks, risk_coverage, rungs
 from rag.evaluate.verdicts import Verdict, expectations, judge, passed
@@ -96,7 +96,7 @@ def conclude(
     cases, ours = score(rows)
     overall = {"Shoptalk": figures(ours, intervals=True)} | {name: figures(score(b)[1]) for name, b in baselines.items()}
     languages = grouped(cases, ours, lambda case: case.item.lang)
-    kinds = grouped(cases, ours, lambda case: case.item.kind)
+    kinds = dict(sorted(grouped(cases, ours, lambda case: case.item.kind).items(), key=lambda pair: KINDS.index(pair[0])))
     expected = expectations("answers", data["name"]) if judged else []
     verdicts = judge(expected, {"all": overall["Shoptalk"], **languages, **kinds})
     return EvaluationResult(data, system, overall, languages, kinds, verdicts, judged, cases, ours)

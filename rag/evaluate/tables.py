@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from rag.evaluate.result import EvaluationResult
     from rag.evaluate.retrieval import RetrievalResult
 
-WIDTH = 118
-GROUP_COLUMNS = (
-    "score",
-    "retrieval.recall@5",
-    "answers.right",
-    "answers.wrong",
-    "answers.token_f1",
-    "answers.character_f1",
-    "answers.numbers_exact",
-    "refusals.false",
-    "refusals.recall",
-    "citations.supporting",
-)
+WIDTH = 124
+GROUP_COLUMNS = {
+    "score": "score",
+    "retrieval.recall@5": "found in top 5",
+    "answers.right": "right",
+    "answers.wrong": "wrong",
+    "answers.token_f1": "F1 English",
+    "answers.character_f1": "F1 Chinese",
+    "answers.numbers_exact": "numbers exact",
+    "refusals.false": "refused wrongly",
+    "refusals.recall": "refused rightly",
+    "citations.supporting": "source right",
+}
 
 
 def answers_text(result: EvaluationResult) -> str:
@@ -100,8 +100,8 @@ def beside(overall: Mapping[str, Figures], metrics: Sequence[str] = tuple(METRIC
 def by_group(groups: Mapping[str, Figures]) -> Table:
     """One row a group, one column a metric."""
     table = Table(box=box.SIMPLE)
-    for name in ("group", "n", *(metric.partition(".")[2] or metric for metric in GROUP_COLUMNS)):
-        table.add_column(name.replace("_", " "), justify="left" if name == "group" else "right")
+    for name in ("group", "n", *GROUP_COLUMNS.values()):
+        table.add_column(name, justify="left" if name == "group" else "right", min_width=max(map(len, name.split())))
     for name, figures in groups.items():
         cells = (shown(metric, _bare(figures.get(metric))) for metric in GROUP_COLUMNS)
         table.add_row(name, str(figures["score"].n), *cells)
