@@ -95,8 +95,16 @@ class Truth:
     def name_pattern(self) -> re.Pattern[str]:
         """Matches any product's name, spaces free, in any case."""
         names = sorted({name for product in self.products.values() for name in product.names}, key=len, reverse=True)
-        loose = (r"\s?".join(map(re.escape, re.findall(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]+", name))) for name in names)
-        return re.compile("|".join(f"{name}(?![0-9])" for name in loose) or r"(?!)", re.IGNORECASE)
+        by_first: dict[str, list[str]] = {}  # one branch a first letter: trying every name at every place takes seconds
+        for name in names:
+            loose = r"\s?".join(map(re.escape, re.findall(r"[A-Za-z]+|\d+|[^\sA-Za-z\d]+", name)))
+            by_first.setdefault(name[0], []).append(loose[len(re.escape(name[0])) :])
+        branches = (f"{re.escape(first)}(?:{'|'.join(rest)})" for first, rest in by_first.items())
+        return re.compile(f"(?:{'|'.join(branches) or '(?!)'})(?![0-9])", re.IGNORECASE)
+
+    @cached_property
+    def _values(self) -> dict[str, dict[Quantity, str]]:
+        return {product.id: product.quantities(self.units) for product in self.products.values()}
 
     def named_in(self, *texts: str) -> set[str]:
         """Ids of the products that the texts name."""
@@ -110,7 +118,7 @@ class Truth:
         """What a text about these products may state -> where that stands."""
         found = {fact.quantity: f"facts.csv {fact.name}" for fact in self.facts if fact.holds_for(facets)}
         for product in sorted(set(ids) & self.products.keys()):
-            found |= self.products[product].quantities(self.units)
+            found |= self._values[product]
         return found
 
 

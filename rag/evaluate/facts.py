@@ -71,15 +71,16 @@ def check_document(document: Document, shop: Path, truth: Truth) -> list[str]:
     problems: list[str] = []
     if document.facets.product and document.facets.product not in truth.products:
         problems.append(f"{document.id}: the front matter names {document.facets.product}, which is not in the catalogue")
-    raw = _lines(shop / document.id)
+    found: list[tuple[Statement, Mention, str]] = []
     for statement in _statements(document, truth):
         allowed = truth.allowed(statement.products, statement.facets)
         blank = truth.name_pattern.sub(lambda match: " " * len(match[0]), half_width(statement.text))
         for line in blank.split("\n"):
             for mention in mentions(line, truth.units):
                 if mention.quantity not in allowed:
-                    problems.append(f"{_where(statement, mention, raw)}: {_explain(mention, statement, allowed)}")
-    return problems
+                    found.append((statement, mention, _explain(mention, statement, allowed)))
+    raw = _lines(shop / document.id) if found else []
+    return problems + [f"{_where(statement, mention, raw)}: {told}" for statement, mention, told in found]
 
 
 def _statements(document: Document, truth: Truth) -> Iterator[Statement]:
