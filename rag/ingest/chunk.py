@@ -17,13 +17,14 @@ _HEADING_LINE = re.compile(r"#{1,6}(?:\s|$)")
 _PAGE_HEADING = re.compile(r"Page \d+|第 \d+ 页")  # of a PDF: a passage keeps to its page
 _SEPARATORS = [
     r"\n[ \t]*\n",  # paragraphs
-    r"\n",  # lines, and so the rows of a table
-    r"(?<=[。！？；])(?![”’」』）)】])|(?<=[。！？][”’」』）)】])",
-    r"(?<=[.!?])\s|(?<=[.!?][\"')\]])\s",
+    r"\n(?=[ \t]*(?:[-*+>|#]|\d{1,3}[.)]\s))",  # items of a list, rows of a table
+    r"(?<=[。！？；])(?![”’」』）)】])|(?<=。[”’」』）)】])|(?<=[.!?])\s|(?<=[.!?][\"')\]])\s",  # sentences
+    r"\n",
     r"[,;:，、：]\s?",
     r"\s",
     "",
 ]
+_TABLE = re.compile(r"^([ \t]*\|.*)\n[ \t]*\|[ \t:|-]+$", re.MULTILINE)  # its header's line
 _SMALL = 8  # a piece below an eighth of the budget joins a neighbour
 _LEAST = 16  # tokens left for text, however long the headings are
 _CHARACTERS = 12  # per token: a word that no tokenizer knows counts as one token, however long
@@ -146,10 +147,28 @@ def _spans(document: Document, counter: Counter, tokens: int, overlap: int) -> l
         above = section.above
         budget = _budget((document.title, *path), counter, tokens)
         body = document.text[section.start : section.end]
+        if counter(body) > budget:
+            budget = max(_LEAST, budget - max((counter(f" > {_columns(row)}") for row in _TABLE.findall(body)), default=0))
+        columns = ""
         for start, end in _split(body, counter, budget, overlap):
-            spans.append(Span(section.start + start, section.start + end, above, path, counter(body[start:end])))
-            above = None
+            text = body[start:end]
+            own = (*path, columns) if columns and text.startswith("|") else path
+            spans.append(Span(section.start + start, section.start + end, above, own, counter(text)))
+            above, columns = None, _open_table(text, columns)
     return _joined(spans, document, counter, tokens)
+
+
+def _open_table(text: str, columns: str) -> str:
+    """The columns of the table that `text` ends in, so that rows cut off from their header still say what they hold."""
+    rows = list(itertools.takewhile(lambda line: line.lstrip().startswith("|"), reversed(text.split("\n"))))
+    if not rows:
+        return ""
+    continues = columns and len(rows) == text.count("\n") + 1
+    return columns if continues else _columns(rows[-1])
+
+
+def _columns(row: str) -> str:
+    return " | ".join(cell.strip() for cell in row.strip().strip("|").split("|"))
 
 
 def _below_title(headings: tuple[str, ...], title: str) -> tuple[str, ...]:
