@@ -47,7 +47,7 @@ def is_whole(folder: Path) -> bool:
     try:
         record = json.loads((folder / SOURCE).read_text(encoding="utf-8"))
         return all(sha256(folder / name) == digest for name, digest in record["files"].items())
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False
 
 
@@ -66,8 +66,10 @@ def _make(gguf: Path, folder: Path) -> None:
         # A model that came from GGUF refuses to be saved, so its weights move into a plain one of the same shape.
         config = packed.config
         del config.quantization_config
-        plain = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-        plain.load_state_dict(packed.state_dict())
+        with torch.device("meta"):  # without memory and random numbers of its own
+            plain = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
+        plain.load_state_dict(packed.state_dict(), assign=True)
+        plain.tie_weights()
         plain.generation_config = packed.generation_config
         plain.save_pretrained(folder)
         tokenizer.save_pretrained(folder)

@@ -42,22 +42,18 @@ class SentenceEmbedder:
     @functools.cached_property
     def dimension(self) -> int:
         """Length of a vector: what the last module that says so puts out."""
-        modules = sorted(_json(self._folder / "modules.json"), key=lambda module: module["idx"], reverse=True)
-        for module in modules:
-            config = self._folder / module["path"] / "config.json"
-            if config.is_file():
-                values = _json(config)
-                for key in ("out_features", "embedding_dimension", "word_embedding_dimension", "hidden_size"):
-                    if key in values:
-                        return int(values[key])
-        return int(_json(self._folder / "config.json")["hidden_size"])
+        keys = ("out_features", "embedding_dimension", "word_embedding_dimension", "hidden_size")
+        configs = [folder / "config.json" for folder in self._modules]
+        stated = [values[key] for path in configs if path.is_file() for values in [_json(path)] for key in keys if key in values]
+        return int(stated[-1])
 
     @functools.cached_property
     def window(self) -> int:
         """Tokens of a text that count; the rest is cut off."""
-        stated = self._folder / "sentence_bert_config.json"
-        length = _json(stated).get("max_seq_length") if stated.is_file() else None
-        return int(length or _json(self._folder / "config.json")["max_position_embeddings"])
+        words = self._modules[0]
+        places = [("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")]
+        stated = [_json(words / name).get(key) for name, key in places if (words / name).is_file()]
+        return int(min(next(filter(None, stated), 512), _json(words / "config.json")["max_position_embeddings"]))
 
     def count(self, text: str) -> int:
         """Tokens of `text`, special tokens included, uncut."""
@@ -82,10 +78,15 @@ class SentenceEmbedder:
         return rows
 
     @functools.cached_property
+    def _modules(self) -> list[Path]:
+        """Folders of the model's modules, in the order that a text passes through them."""
+        return [self._folder / module["path"] for module in _json(self._folder / "modules.json")]
+
+    @functools.cached_property
     def _tokenizer(self) -> Tokenizer:
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_file(str(self._folder / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(self._modules[0] / "tokenizer.json"))
         tokenizer.no_truncation()
         tokenizer.no_padding()
         return tokenizer

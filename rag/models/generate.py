@@ -146,7 +146,7 @@ class TransformersGenerator:
             base = json.loads((self._adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
             raise self._failed(
                 f"the adapter {self._adapter} to fit this model",
-                f"it was made for {base} ({type(error).__name__}: {str(error).strip().splitlines()[0]})",
+                f"it was made for {base} ({' '.join(str(error).split())[:200]})",
                 "set models.adapter and models.generator to a pair",
             ) from error
 

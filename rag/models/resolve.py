@@ -102,7 +102,7 @@ def _from_hub(name: str, setting: str) -> Path:
         raise ModelMissing(
             expected=f"the model {name} in the local hub cache or on the hub",
             found=f"neither ({type(error).__name__})",
-            remedy=f"run `hf download {repository}` where there is a network, or set {setting} to a local folder",
+            remedy=f"run `hf download {repository}{f' --revision {revision}' if revision else ''}` where there is a network, or set {setting} to a local folder",
         ) from error
     return checked(Path(fetched), setting)
 
