@@ -31,6 +31,13 @@ class ShopSettings(Section):
     name_zh: str = "松溪"
     contact_en: str = "help@pinebeck.example or +44 20 7946 0182"
     contact_zh: str = "kefu@pinebeck.example"
+    examples_en: tuple[str, ...] = (  # questions an empty chat offers
+        "How long do I have to send something back?",
+        "What does standard delivery cost?",
+        "How long does the Ember 400 run on one charge?",
+        "How long is the warranty?",
+    )
+    examples_zh: tuple[str, ...] = ("收到货后几天内可以退货？", "运费怎么算？", "余烬 400 头灯能用多久？", "保修期多久？")
 
 
 class ModelSettings(Section):

@@ -183,10 +183,16 @@ def test_overlapping_quotes_are_one_mark() -> None:
 
 
 def test_lines_of_a_table_entry_stay_lines_and_those_of_a_page_flow() -> None:
-    entry = replace(RETURN_FAQ, kind=Kind.FAQ)
-    page = replace(RETURN_FAQ, kind=Kind.PAGE)
+    entry = replace(RETURN_FAQ, kind=Kind.FAQ, title="Other")
+    page = replace(entry, kind=Kind.PAGE)
     for source, breaks in ((entry, True), (page, False)):
         assert ("<br>" in present.sources(made(passages=(PASSAGES[0], Passage(source, 0.7))))) is breaks
+
+
+def test_a_line_that_repeats_the_title_is_not_shown_twice_unless_it_is_quoted() -> None:
+    assert present.sources(made()).count("Who pays for sending it back?") == 1
+    question = Citation(2, RETURN_FAQ.document, RETURN_FAQ.id, "Who pays", 0, len("Who pays"))
+    assert "<mark>Who pays</mark> for sending it back?" in present.sources(made(citations=(question,)))
 
 
 def test_facts_tell_when_and_where_a_source_holds() -> None:

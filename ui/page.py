@@ -33,7 +33,6 @@ from ui.turns import Stopped, Turns  # noqa: E402
 
 log = logging.getLogger(__name__)
 HERE = Path(__file__).parent
-_EXAMPLES = ("example_1", "example_2", "example_3", "example_4")
 _SPOKEN = (
     "placeholder",
     "question_label",
@@ -116,7 +115,7 @@ def build(turns: Turns, shop: ShopSettings) -> gr.Blocks:
         gr.Markdown(header(shop), elem_id="top", latex_delimiters=[])
         chat = gr.State(Chat(), time_to_live=3600)
         conversation = gr.Chatbot(
-            elem_id="log", show_label=False, label=present.say("conversation_label", "en"), placeholder=welcome(),
+            elem_id="log", show_label=False, label=present.say("conversation_label", "en"), placeholder=welcome(shop),
             latex_delimiters=[], allow_tags=False, buttons=[], feedback_options=None, container=False, scale=1, height="100%",
         )  # fmt: skip
         box = gr.Textbox(
@@ -164,12 +163,13 @@ def header(shop: ShopSettings) -> str:
     )
 
 
-def welcome() -> str:
+def welcome(shop: ShopSettings) -> str:
     """What an empty conversation shows: a greeting and questions to start from."""
+    examples: dict[Language, tuple[str, ...]] = {"en": shop.examples_en, "zh": shop.examples_zh}
     asks = "".join(
-        f'<button type="button" class="example in-{language}" lang="{language}">{escape(present.say(key, language))}</button>'
+        f'<button type="button" class="example in-{language}" lang="{language}">{escape(example)}</button>'
         for language in present.LANGUAGES
-        for key in _EXAMPLES
+        for example in examples[language]
     )
     return (
         f'<div class="welcome"><p class="greeting">{present.both("welcome")}</p>'

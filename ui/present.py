@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from rag.errors import Overdue, Starting, TooBusy
-from rag.types import Answer, Citation, Done, Facets, HandOver, Kind, Language, Passage, Refused, Sources, Token
+from rag.types import Answer, Chunk, Citation, Done, Facets, HandOver, Kind, Language, Passage, Refused, Sources, Token
 from rag.wording import say as look_up
 from ui import markup
 from ui.turns import Pulse, Step, Stopped, Waiting
@@ -164,13 +164,22 @@ def _source(answer: Answer, number: int, passage: Passage, cited: Sequence[Citat
     path = [part for part in dict.fromkeys(chunk.headings) if part != chunk.title]
     where = f'<span class="path">{escape(" › ".join(path))}</span>' if path else ""
     told = [*facts(chunk.facets, language), chunk.document]
-    body = markup.passage(chunk.text, [(citation.start, citation.end) for citation in cited], chunk.kind is not Kind.PAGE)
+    begin = _after_title(chunk, cited)
+    quotes = [(citation.start - begin, citation.end - begin) for citation in cited]
+    body = markup.passage(chunk.text[begin:], quotes, chunk.kind is not Kind.PAGE)
     return (
         f'<details class="source" id="{_card_id(answer, number)}"><summary><span class="number">{number}</span>'
         f'<span class="what"><span class="title">{escape(chunk.title)}</span>{where}</span></summary>'
         f'<div class="passage">{body}</div>'
         f'<p class="facts">{"".join(f"<span>{escape(fact)}</span>" for fact in told)}</p></details>'
     )
+
+
+def _after_title(chunk: Chunk, cited: Sequence[Citation]) -> int:
+    """Where the text goes on after a first line that only repeats the card's title, unless that line is quoted."""
+    begin = len(chunk.title) + 1
+    repeats = chunk.text.startswith(f"{chunk.title}\n") and all(citation.start >= begin for citation in cited)
+    return begin if repeats else 0
 
 
 def _card(reply: Reply) -> str:
