@@ -91,6 +91,7 @@ def _from_hub(name: str, setting: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     repository, _, revision = name.partition("@")
+    pinned = f" --revision {revision}" if revision else ""
     try:
         cached = snapshot_download(repository, revision=revision or None, allow_patterns=HUB_FILES, local_files_only=True)
         return checked(Path(cached), setting)
@@ -102,7 +103,7 @@ def _from_hub(name: str, setting: str) -> Path:
         raise ModelMissing(
             expected=f"the model {name} in the local hub cache or on the hub",
             found=f"neither ({type(error).__name__})",
-            remedy=f"run `hf download {repository}{f' --revision {revision}' if revision else ''}` where there is a network, or set {setting} to a local folder",
+            remedy=f"run `hf download {repository}{pinned}` where there is a network, or set {setting} to a local folder",
         ) from error
     return checked(Path(fetched), setting)
 

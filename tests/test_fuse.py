@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from rag.retrieve.fuse import NEGATIVE, OWN_LANGUAGE, FusedSource, holds
+from rag.types import Chunk, Facets, Kind, Language, Passage, Query
+
+TODAY = date(2026, 5, 1)
+
+
+def chunk(id: str, **more: object) -> Chunk:
+    facets = more.pop("facets", Facets(language="en"))
+    return Chunk(id, "page.md", "", 0, Kind.PAGE, str(more.pop("title", "")), (), id, facets=facets, **more)  # type: ignore[arg-type]
+
+
+class Fixed:
+    """A source that always finds the same."""
+
+    def __init__(self, name: str, scores: dict[str, float], chunks: dict[str, Chunk] | None = None) -> None:
+        self.passages = [Passage((chunks or {}).get(id) or chunk(id), score, {name: score}) for id, score in scores.items()]
+        self.asked: list[int] = []
+
+    def find(self, query: Query, k: int) -> list[Passage]:
+        self.asked.append(k)
+        return self.passages[:k]
+
+
+def fused(
+    dense: dict[str, float],
+    lexical: dict[str, float],
+    chunks: dict[str, Chunk] | None = None,
+    en: float = 0.25,
+    candidates: int = 50,
+) -> FusedSource:
+    weights: dict[Language, float] = {"en": 0.25, "zh": 1.0}
+    return FusedSource(Fixed("dense", dense, chunks), Fixed("lexical", lexical, chunks), weights, candidates, today=lambda: TODAY)
+
+
+def query(text: str = "?", language: Language = "en") -> Query:
+    return Query(text, text, language)
+
+
+def scores(found: list[Passage]) -> dict[str, float]:
+    return {passage.chunk.id: passage.score for passage in found}
+
+
+def test_scores_are_parts_of_the_best_and_weighed() -> None:
+    found = fused({"a": 0.8, "b": 0.4}, {"b": 6.0, "c": 3.0}).find(query(), 5)
+    # dense parts: a 0.8/0.8, b 0.4/0.8, c unknown: as low as the lowest found, 0.4/0.8; lexical parts: a 0, b 6/6, c 3/6
+    expected = {"a": 0.75 * 1 + 0, "b": 0.75 * 0.5 + 0.25 * 1, "c": 0.75 * 0.5 + 0.25 * 0.5}
+    assert scores(found) == {id: pytest.approx(score + OWN_LANGUAGE) for id, score in expected.items()}
+    assert [passage.chunk.id for passage in found] == ["a", "b", "c"]
+    assert [dict(passage.scores) for passage in found] == [{"dense": 0.8}, {"dense": 0.4, "lexical": 6.0}, {"lexical": 3.0}]
+
+
+def test_the_weight_goes_by_the_language_of_the_question() -> None:
+    source = fused({"a": 0.8, "b": 0.4}, {"b": 6.0})
+    assert [passage.chunk.id for passage in source.find(query(language="en"), 1)] == ["a"]
+    assert [passage.chunk.id for passage in source.find(query(language="zh"), 1)] == ["b"]
+
+
+def test_each_source_is_asked_for_the_candidates_and_no_fewer_than_k() -> None:
+    source = fused({"a": 0.5}, {"a": 1.0}, candidates=3)
+    source.find(query(), 2)
+    source.find(query(), 7)
+    assert source._dense.asked == source._lexical.asked == [3, 7]  # type: ignore[attr-defined]
+
+
+def test_ties_go_by_id_and_k_cuts() -> None:
+    found = fused({"b": 0.5, "a": 0.5, "c": 0.5}, {}).find(query(), 2)
+    assert [passage.chunk.id for passage in found] == ["a", "b"]
+
+
+def test_nothing_found_is_nothing() -> None:
+    assert fused({}, {}).find(query(), 5) == []
+
+
+def test_negative_cosines_count_as_none() -> None:
+    assert scores(fused({"a": -0.2}, {"b": 1.0}).find(query(), 5)) == {
+        "a": pytest.approx(OWN_LANGUAGE),
+        "b": pytest.approx(0.25 + OWN_LANGUAGE),
+    }
+
+
+def test_the_questions_language_is_preferred_but_not_required() -> None:
+    chunks = {"en": chunk("en"), "zh": chunk("zh", facets=Facets(language="zh")), "both": chunk("both", facets=Facets())}
+    found = fused({"zh": 0.5, "en": 0.5, "both": 0.5}, {}, chunks).find(query(), 5)
+    assert [passage.chunk.id for passage in found] == ["both", "en", "zh"]
+
+
+@pytest.mark.parametrize(
+    ("facets", "expected"),
+    [
+        (Facets(), True),
+        (Facets(valid_from=TODAY), True),
+        (Facets(valid_to=TODAY), True),
+        (Facets(valid_from=date(2026, 5, 2)), False),
+        (Facets(valid_to=date(2026, 4, 30)), False),
+        (Facets(valid_from=date(2026, 1, 1), valid_to=date(2026, 12, 31)), True),
+    ],
+)
+def test_only_what_is_in_force_is_found(facets: Facets, expected: bool) -> None:
+    assert holds(facets, TODAY) is expected
+    found = fused({"a": 0.9}, {"a": 1.0}, {"a": chunk("a", facets=facets)}).find(query(), 5)
+    assert bool(found) is expected
+
+
+FAQ = chunk(
+    "faq",
+    title="Can I return a used headlamp?",
+    aliases=("May I send back an opened lamp?",),
+    negatives=("Can I return a used sleeping bag?", "可以退睡袋吗？"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "pushed"),
+    [
+        ("Can I return a used headlamp?", False),
+        ("can i RETURN a used sleeping-bag", False),  # one word for the tokenizer: nearer to the question it answers
+        ("Can I return a used sleeping bag?", True),
+        ("can I return a sleeping bag", True),
+        ("可以退睡袋嗎", True),
+        ("How bright is it?", False),
+    ],
+)
+def test_a_faq_is_pushed_down_by_a_question_it_does_not_answer(text: str, pushed: bool) -> None:
+    [found] = fused({"faq": 0.9}, {}, {"faq": FAQ}).find(query(text), 5)
+    assert found.score == pytest.approx(0.75 + OWN_LANGUAGE - (NEGATIVE if pushed else 0))
