@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import threading
 import time
@@ -19,6 +20,8 @@ from rag.errors import Overdue, Starting, TooBusy
 from rag.types import Event, History
 from ui.metrics import Metrics
 
+log = logging.getLogger(__name__)
+PATIENCE = 10.0  # seconds that work may go on after its reader left; then its place is given away, whatever it does
 PULSE = 0.5  # seconds without an event after which readers are woken, so that they notice who has left
 
 
@@ -73,6 +76,7 @@ class _Running:
     mailbox: asyncio.Queue[_Mail] = field(default_factory=asyncio.Queue)
     left: threading.Event = field(default_factory=threading.Event)  # nobody reads any more
     over: asyncio.Event = field(default_factory=asyncio.Event)  # the reader is gone
+    began: float = 0.0  # when it got its slot; 0 while it waits, and again when the slot is free
 
 
 class Turns:
@@ -122,6 +126,8 @@ class Turns:
             turn.left.set()
             turn.over.set()
             entry.cancel()
+            if turn.began:
+                asyncio.get_running_loop().call_later(PATIENCE, self._release, turn, True)
             if self._running.get(conversation) is turn:
                 del self._running[conversation]
 
@@ -162,24 +168,30 @@ class Turns:
         if self._slots.locked():
             turn.mailbox.put_nowait(Waiting())
         await self._slots.acquire()
-        loop, began = asyncio.get_running_loop(), time.monotonic()
+        loop, turn.began = asyncio.get_running_loop(), time.monotonic()
         self.metrics.running.inc()
 
         def post(mail: _Mail) -> None:
             loop.call_soon_threadsafe(turn.mailbox.put_nowait, mail)
 
-        def release() -> None:
-            self._slots.release()
-            self.metrics.running.dec()
-            self._turn_seconds += 0.2 * (time.monotonic() - began - self._turn_seconds)
-            self._leave()
-
         def work() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process is going down
-                post(_run(assistant.answer(question, history, conversation), turn.left, post))
-                loop.call_soon_threadsafe(release)
+                post(_run(_events(assistant, question, history, conversation), turn.left, post))
+                loop.call_soon_threadsafe(self._release, turn)
 
         threading.Thread(target=work, name="turn", daemon=True).start()
+
+    def _release(self, turn: _Running, lost: bool = False) -> None:
+        """Free the turn's slot, once; `lost`: the work never ended."""
+        if not turn.began:
+            return
+        if lost:
+            log.error("a turn did not end within %g seconds of being stopped; its place is given away", PATIENCE)
+        self._turn_seconds += 0.2 * (time.monotonic() - turn.began - self._turn_seconds)
+        turn.began = 0.0
+        self._slots.release()
+        self.metrics.running.dec()
+        self._leave()
 
     def _leave(self) -> None:
         self._admitted -= 1
@@ -190,11 +202,11 @@ class Turns:
         return max(1, math.ceil(self._turn_seconds / self._concurrency))
 
 
-def _run(events: Iterator[Event], left: threading.Event, post: Callable[[_Mail], None]) -> _Ended:
+def _run(events: Generator[Event, None, None], left: threading.Event, post: Callable[[_Mail], None]) -> _Ended:
     """Post every event until nobody reads any more; closing the iterator ends the work behind it."""
     try:
-        with contextlib.closing(_closable(events)) as steps:
-            for event in steps:
+        with contextlib.closing(events):
+            for event in events:
                 if left.is_set():
                     break
                 post(event)
@@ -203,6 +215,6 @@ def _run(events: Iterator[Event], left: threading.Event, post: Callable[[_Mail],
     return _Ended()
 
 
-def _closable(events: Iterator[Event]) -> Generator[Event, None, None]:
-    """Closing a generator closes what it yields from, if that can be closed."""
-    yield from events
+def _events(assistant: Assistant, question: str, history: History, conversation: str) -> Generator[Event, None, None]:
+    """A generator, which can be closed, around an iterator, which may not: closing it closes what it yields from."""
+    yield from assistant.answer(question, history, conversation)
