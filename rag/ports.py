@@ -123,8 +123,8 @@ class Library(Protocol):
     def is_sound(self) -> bool:
         """Whether the live generation's files are those that were sealed, and no one found it damaged since."""
 
-    def start(self, recipe: Recipe, count: int) -> Draft:
-        """An empty draft for exactly `count` chunks."""
+    def start(self, recipe: Recipe, count: int) -> AbstractContextManager[Draft]:
+        """A block that writes and seals a draft of exactly `count` chunks."""
 
     def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
         """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""

@@ -17,6 +17,7 @@ from rag.fakes import HashEmbedder
 from rag.index import draft, generation
 from rag.index.canary import find_problems
 from rag.index.generation import Generations
+from rag.index.lock import reading
 from rag.types import Chunk, Facets, Kind, Manifest, Query, Recipe
 
 EMBEDDER = HashEmbedder(32)
@@ -41,11 +42,11 @@ def make(number: int, text: str = "") -> Chunk:
 
 def publish(generations: Generations, chunks: list[Chunk], recipe: Recipe = RECIPE) -> Manifest:
     with generations.lock("ingest"):
-        draft = generations.start(replace(recipe, place=generations.place, chroma=generations.chroma), len(chunks))
-        for start in range(0, len(chunks), 10):
-            batch = chunks[start : start + 10]
-            draft.add(batch, EMBEDDER.embed([chunk.search_text for chunk in batch]))
-        manifest = draft.seal({"d.md": "0"}, {"d.md": len(chunks)}, [("e.md", "empty")])
+        with generations.start(replace(recipe, place=generations.place, chroma=generations.chroma), len(chunks)) as draft:
+            for start in range(0, len(chunks), 10):
+                batch = chunks[start : start + 10]
+                draft.add(batch, EMBEDDER.embed([chunk.search_text for chunk in batch]))
+            manifest = draft.seal({"d.md": "0"}, {"d.md": len(chunks)}, [("e.md", "empty")])
         generations.make_live(manifest)
         generations.prune()
     return manifest
@@ -279,20 +280,44 @@ def test_only_as_many_generations_as_asked_are_kept(home: Path) -> None:
 
 def test_what_a_dead_ingest_left_is_removed(home: Path) -> None:
     generations = Generations(home)
-    draft = generations.start(RECIPE, 10)
-    draft.add([make(1)], EMBEDDER.embed(["x"]))
+    with pytest.raises(KeyboardInterrupt), generations.start(RECIPE, 10) as draft:
+        draft.add([make(1)], EMBEDDER.embed(["x"]))
+        raise KeyboardInterrupt
     (home / "index" / "gen-0009").mkdir()
     assert generations.open("hash-32").number == 2
-    generations.prune()
+    assert generations.prune()
+    assert not generations.prune()
     assert [path.name for path in sorted((home / "index").glob("gen-*"))] == ["gen-0001", "gen-0002"]
+    publish(generations, [make(n) for n in range(12)])
+    assert generations.open("hash-32").store.count() == 12, "the number and the path were used again"
+
+
+def test_what_is_being_read_is_not_removed(home: Path) -> None:
+    with reading(home / "index" / "gen-0001"):
+        publish(Generations(home, keep=1), [make(1)])
+        assert (home / "index" / "gen-0001" / "manifest.json").exists()
+        assert not (home / "index" / "gen-0002").exists()
+    Generations(home, keep=1).prune()
+    assert [path.name for path in (home / "index").glob("gen-*")] == ["gen-0003"]
+
+
+def test_a_large_index_is_searched_by_chroma(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exact = Generations(home).open("hash-32").store
+    monkeypatch.setattr("rag.index.chroma.EXACT_LIMIT", 10)
+    graph = Generations(home).open("hash-32").store
+    vector = EMBEDDER.embed(["lamp 17 burns for 119 hours"])[0]
+    expected = exact.search(vector, 5)
+    found = graph.search(vector, 5)
+    assert [chunk for chunk, _ in found] == [chunk for chunk, _ in expected]
+    assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-5)
+    graph.close()
 
 
 def test_a_draft_that_lost_something_is_never_sealed(tmp_path: Path) -> None:
     generations = Generations(tmp_path)
-    draft = generations.start(RECIPE, 2)
-    draft.add([make(1), make(2)], EMBEDDER.embed(["a", "b"]))
-    draft.add([make(1, text="another text under a known id")], EMBEDDER.embed(["c"]))
-    with pytest.raises(IndexDamaged, match=r"chunk d1\.md#000000000001 is altered"):
+    with pytest.raises(IndexDamaged, match=r"chunk d1\.md#000000000001 is altered"), generations.start(RECIPE, 2) as draft:
+        draft.add([make(1), make(2)], EMBEDDER.embed(["a", "b"]))
+        draft.add([make(1, text="another text under a known id")], EMBEDDER.embed(["c"]))
         draft.seal({}, {}, [])
     assert not (tmp_path / "index" / "gen-0001" / "manifest.json").exists()
 

@@ -12,6 +12,7 @@ once more, which changes their last bits, and then no digest could tell damage f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -52,26 +53,27 @@ class ChromaStore:
         Chroma writes its HNSW files after each `sync_threshold` rows and has no flush: the count of all rows makes that happen
         exactly once, with the last row. Below the threshold they would be rebuilt from its log at every opening.
         """
-        client = _connect(folder, place)
         hnsw = {"space": "ip", "sync_threshold": count}
-        return cls(client, client.create_collection(name, embedding_function=None, configuration={"hnsw": hnsw}))
+        with ExitStack() as opened:
+            client = opened.enter_context(_connect(folder, place))
+            collection = client.create_collection(name, embedding_function=None, configuration={"hnsw": hnsw})
+            opened.pop_all()
+        return cls(client, collection)
 
     @classmethod
     def open(cls, folder: Path, place: str, name: str) -> ChromaStore:
         """The collection as it was written; nothing is read yet. Raises chromadb's errors."""
-        client = _connect(folder, place)
-        return cls(client, client.get_collection(name, embedding_function=None))
+        with ExitStack() as opened:
+            client = opened.enter_context(_connect(folder, place))
+            collection = client.get_collection(name, embedding_function=None)
+            opened.pop_all()
+        return cls(client, collection)
 
     @staticmethod
     def remove(folder: Path, place: str, name: str) -> None:
         """Delete a collection of a server, if it is there; a folder's goes with the folder."""
-        client = _connect(folder, place)
-        try:
+        with _connect(folder, place) as client, suppress(NotFoundError):  # the ingest died before it was made, or removed half
             client.delete_collection(name)
-        except NotFoundError:
-            pass  # the ingest died before it was made, or while it was removed
-        finally:
-            client.close()
 
     def add(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Append; ids must be new (Chroma would ignore known ones in silence, the seal's check would not)."""

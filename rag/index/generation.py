@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 import secrets
 import shutil
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ from rag.index.canary import examine
 from rag.index.codec import Ledger, digest
 from rag.index.draft import GenerationDraft
 from rag.index.lexical import LexicalIndex
-from rag.index.lock import home_lock
+from rag.index.lock import home_lock, reading, removing
 from rag.index.manifest import (
     CHROMA,
     DAMAGED,
@@ -106,7 +107,8 @@ class Generations:
             raise NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
         folder = self._folder(number)
         try:
-            return self._open(folder, load_manifest(folder), fingerprint)
+            with reading(folder):
+                return self._open(folder, load_manifest(folder), fingerprint)
         except IndexDamaged:
             if self._pointer() != number:  # an ingest moved on and removed it while it was being read
                 return self.open(fingerprint)
@@ -148,8 +150,9 @@ class Generations:
             self._point_to(target)
             return target
 
-    def start(self, recipe: Recipe, count: int) -> GenerationDraft:
-        """An empty draft for exactly `count` chunks."""
+    @contextmanager
+    def start(self, recipe: Recipe, count: int) -> Iterator[GenerationDraft]:
+        """A block that writes a draft of exactly `count` chunks."""
         from rag.index.chroma import ChromaStore
 
         previous = self._pointer() or 0
@@ -159,7 +162,9 @@ class Generations:
         # a server may serve several homes, so the number alone would not be a name
         name = f"shoptalk-{folder.name}" if not self._place else f"shoptalk-{folder.name}-{secrets.token_hex(4)}"
         save_where(folder, self._place, name)
-        return GenerationDraft(folder, number, previous, recipe, ChromaStore.create(folder / CHROMA, self._place, name, count))
+        # closed whatever happens: Chroma would hand an open store of this path to the next draft of this number
+        with closing(ChromaStore.create(folder / CHROMA, self._place, name, count)) as store:
+            yield GenerationDraft(folder, number, previous, recipe, store)
 
     def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
         """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""
@@ -173,9 +178,11 @@ class Generations:
     def prune(self) -> bool:
         """Remove what dead ingests left, and generations beyond those kept; whether there was any."""
         kept = self._kept()
-        surplus = [number for number in self._numbers() if number not in kept]
-        for number in surplus:
-            self._remove(self._folder(number))
+        surplus = [self._folder(number) for number in self._numbers() if number not in kept]
+        for folder in surplus:
+            with removing(folder) as free:
+                if free:
+                    _remove(folder)
         return bool(surplus)
 
     def used(self) -> dict[str, set[str]]:
@@ -201,12 +208,13 @@ class Generations:
     def _problems(self, number: int) -> list[str]:
         folder = self._folder(number)
         try:
-            manifest = load_manifest(folder)
-            if problems := self._broken_files(folder, manifest):
-                return problems  # Chroma must not read what it would trust
-            if digest(load_ledger(folder)) != manifest.digest:
-                return [f"{folder / LEDGER} does not add up to the manifest's digest"]
-            return examine(folder, manifest.count)
+            with reading(folder):
+                manifest = load_manifest(folder)
+                if problems := self._broken_files(folder, manifest):
+                    return problems  # Chroma must not read what it would trust
+                if digest(load_ledger(folder)) != manifest.digest:
+                    return [f"{folder / LEDGER} does not add up to the manifest's digest"]
+                return examine(folder, manifest.count)
         except HomeError as error:
             return [str(error)]
 
@@ -231,18 +239,6 @@ class Generations:
             return sorted({*kept, *sealed}, reverse=True)
         return kept
 
-    def _remove(self, folder: Path) -> None:
-        (folder / MANIFEST).unlink(missing_ok=True)  # first, so that what is left after a kill is not taken for whole
-        try:
-            place, name = load_where(folder)
-            if place:
-                from rag.index.chroma import ChromaStore
-
-                ChromaStore.remove(folder / CHROMA, place, name)
-        except HomeError as error:  # a server that is gone must not stop every later ingest
-            log.warning("vectors of %s may be left behind: %s", folder.name, error)
-        shutil.rmtree(folder)
-
     def _remember_damage(self, folder: Path) -> None:
         """Chroma's own file may differ from the seal without harm, so whoever finds real damage tells the next ingest."""
         with suppress(OSError):  # a read-only home is told by the exception alone
@@ -266,6 +262,19 @@ class Generations:
     def _numbers(self) -> list[int]:
         names = [path.name.removeprefix(_PREFIX) for path in self._index.glob(f"{_PREFIX}*")]
         return sorted(int(name) for name in names if name.isdigit())
+
+
+def _remove(folder: Path) -> None:
+    (folder / MANIFEST).unlink(missing_ok=True)  # first, so that what is left after a kill is not taken for whole
+    try:
+        place, name = load_where(folder)
+        if place:
+            from rag.index.chroma import ChromaStore
+
+            ChromaStore.remove(folder / CHROMA, place, name)
+    except HomeError as error:  # a server that is gone must not stop every later ingest
+        log.warning("vectors of %s may be left behind: %s", folder.name, error)
+    shutil.rmtree(folder)
 
 
 def _read(folder: Path) -> tuple[Ledger, ChromaStore]:

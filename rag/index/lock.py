@@ -1,11 +1,11 @@
-"""One owner for a home. The kernel frees the lock when its holder ends, kill -9 included."""
+"""One writer for a home, and no generation removed while it is read. The kernel frees a lock when its holder ends, however."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rag.errors import HomeBusy
@@ -36,3 +36,31 @@ def home_lock(home: Path, purpose: str) -> Iterator[None]:
         file.flush()
         yield
         file.truncate(0)
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Keep `folder` from being removed until the block ends; if it is gone already, the block finds out by itself."""
+    descriptor = None
+    with suppress(FileNotFoundError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+@contextmanager
+def removing(folder: Path) -> Iterator[bool]:
+    """Whether `folder` may be removed in the block; False while a process is inside reading(folder)."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)

@@ -66,10 +66,10 @@ def ingest(
         if not chunks:
             raise _nothing(corpus, rejected)
         embedded = embed_missing(chunks, catalog, embedder, progress)
-        draft = generations.start(recipe, len(chunks))
-        write(chunks, draft, catalog, embedder.fingerprint, progress)
-        progress("check", 0, len(chunks))
-        manifest = draft.seal(found.sources, counts, [(rejection.file, rejection.reason) for rejection in rejected])
+        with generations.start(recipe, len(chunks)) as draft:
+            write(chunks, draft, catalog, embedder.fingerprint, progress)
+            progress("check", 0, len(chunks))
+            manifest = draft.seal(found.sources, counts, [(rejection.file, rejection.reason) for rejection in rejected])
         progress("check", len(chunks), len(chunks))
         added, unchanged, removed = generations.make_live(manifest)
         catalog.prune(generations.used())
