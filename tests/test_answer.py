@@ -106,7 +106,9 @@ def test_what_the_documents_do_not_hold_is_refused_with_the_contact() -> None:
 
 
 def test_a_near_miss_names_at_most_two_topics() -> None:
-    parts = make_parts(refuse_below_en=0.9, chunks=[*CHUNKS, chunk("a.md#1", "A return label is printed.", "Labels")])
+    parts = make_parts(
+        refuse_below_en=0.9, chunks=[*CHUNKS, chunk("a.md#1", "A return label of any product is printed.", "Labels")]
+    )
     given = ask("How long is the return label of any product valid?", parts)
     assert given.outcome is Outcome.REFUSED and given.text.endswith("What I do have is about: Returns; Labels.")
 

@@ -29,8 +29,14 @@ def test_the_quote_is_the_shortest_run_that_states_it() -> None:
 
 def test_units_are_what_can_be_read_alone() -> None:
     page = chunk("a.md#1", "# Care\n\n- Rinse it. Dry it.\n1. Open the lid\n\n| a | b |\n|---|---|\n| 10 | 5 % |\n", "Lamp")
-    assert [unit.text for unit in units(page)] == ["Rinse it.", "Dry it.", "Open the lid", "| a | b |", "| 10 | 5 % |"]
+    single = ["Rinse it.", "Dry it.", "Open the lid", "| a | b |", "| 10 | 5 % |"]
+    assert [unit.text for unit in units(page) if not unit.is_list] == single
+    assert [unit.text for unit in units(page) if unit.is_list] == ["- Rinse it. Dry it.\n1. Open the lid"]
     assert all(page.text[unit.start : unit.end] == unit.text for unit in units(page))
     assert [unit.text for unit in units(PAY)] == [PAY.answer]
+    steps = chunk("b.md#1", "Do this:\n\n1. Open it.\n2. Close it.\n\nDone.", "Lamp")
+    assert [unit.text for unit in units(steps)] == ["Do this:\n\n1. Open it.\n2. Close it.", "Open it.", "Close it.", "Done."]
+    named = chunk("c.jsonl#1", "Ember 400 (PB-HL210)\nPrice: 5 EUR.", "Ember 400", Kind.PRODUCT)
+    assert [unit.text for unit in units(named)] == ["Price: 5 EUR."]
     long = chunk("f.csv#1", "Q?\n" + "One. Two. " * 60, "Q?", Kind.FAQ, answer=("One. Two. " * 60).strip())
     assert len(units(long)) > 100

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rag.answer.parts import Reply
 from rag.answer.quantities import unsupported
 from rag.answer.terms import Rarity, term_set
-from rag.answer.units import Unit, units
+from rag.answer.units import units
 from rag.types import Chunk, Citation, Passage
 
 Supported = tuple[str, Passage, tuple[int, int]]  # a sentence without markers, what carries it, the span of its quote
@@ -37,7 +37,7 @@ def locate(sentence: str, chunk: Chunk, rarity: Rarity) -> tuple[int, int] | Non
     """
     wanted = term_set(sentence)
     best: tuple[float, int, int] | None = None
-    pieces = units(chunk)
+    pieces = [unit for unit in units(chunk) if not unit.is_list]
     for first in range(len(pieces)):
         for last in range(first, min(first + 3, len(pieces))):
             start, end = pieces[first].start, pieces[last].end
@@ -49,8 +49,3 @@ def locate(sentence: str, chunk: Chunk, rarity: Rarity) -> tuple[int, int] | Non
             if best is None or score > best[0]:
                 best = score, start, end
     return best[1:] if best else None
-
-
-def span(unit: Unit) -> tuple[int, int]:
-    """Where a unit stands in its chunk."""
-    return unit.start, unit.end

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 
-from rag.answer.evidence import strong, usable
 from rag.answer.faq import faq
 from rag.answer.generate import generated
 from rag.answer.guard import guard, open_case
@@ -36,8 +35,8 @@ def answer(question: str, history: History, parts: Parts, stopped: Callable[[], 
     case.query = case.clock.timed("rewrite", parts.rewrite, case.query.question, history)
     case.passages = tuple(case.clock.timed("retrieve", parts.source.find, case.query, parts.passages))
     yield Sources(case.query, case.passages)
-    case.usable = tuple(usable(case.query, case.passages, parts.rarity, parts.day(), case.threshold))
-    for name in parts.policy.rungs if strong(case.query, case.usable, parts.rarity, case.threshold) else ():
+    case.usable = tuple(parts.gauge.usable(case.query, case.passages, parts.day(), case.threshold))
+    for name in parts.policy.rungs if parts.gauge.strong(case.query, case.usable, case.threshold) else ():
         reply = (yield from RUNGS[name](case)) if name in RUNGS else None
         if reply:
             yield Done(case.close(Outcome.ANSWERED, reply.text, name, citations=reply.citations))

@@ -44,10 +44,12 @@ def build_prompt(case: Case) -> Prompt:
 
 def _stream(case: Case, prompt: Prompt) -> Generator[Token, None, str]:
     started = case.clock.elapsed()
-    text, waiting = "", 0.0
-    pieces = case.parts.generator.stream(prompt.messages, case.parts.policy.new_tokens, case.halted)
+    most = case.parts.policy.new_tokens
+    text, waiting, number = "", 0.0, 0
+    pieces = case.parts.generator.stream(prompt.messages, most, case.halted)
     try:
         for piece in pieces:
+            number += 1
             waiting += case.clock.elapsed() - started
             case.clock.first_token()
             shown = harmless(piece, text)
@@ -55,12 +57,12 @@ def _stream(case: Case, prompt: Prompt) -> Generator[Token, None, str]:
             yield Token(shown)
             started = case.clock.elapsed()
             if sum(1 for _ in sentences(text)) > _SENTENCES:
-                break
+                return _whole(text)
     finally:
+        case.clock.add("generate", waiting)
         if isinstance(pieces, Generator):
             pieces.close()  # the shopper may have closed us: the model stops now, not when memory is next cleaned
-    case.clock.add("generate", waiting)
-    return _whole(text)
+    return _whole(text) if case.halted() or number >= most else text
 
 
 def harmless(piece: str, before: str) -> str:
@@ -76,10 +78,10 @@ def harmless(piece: str, before: str) -> str:
 
 
 def _whole(text: str) -> str:
-    """Without a last sentence that was cut off; a lone sentence is kept, its end may only lack a full stop."""
+    """Without the last sentence if it was cut off."""
     spans = list(sentences(text))
-    if len(spans) > 1 and text[spans[-1][1] - 1] not in ".!?。！？；]】":
-        return text[: spans[-2][1]]
+    if spans and text[spans[-1][1] - 1] not in ".!?。！？；]】":
+        return text[: spans[-2][1]] if len(spans) > 1 else ""
     return text
 
 

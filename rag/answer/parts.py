@@ -10,7 +10,9 @@ from datetime import date
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
+from rag.answer.evidence import Gauge
 from rag.answer.similarity import Similarity
+from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity
 from rag.ports import Embedder, Generator, PassageSource
 from rag.settings import AnswerSettings
@@ -45,6 +47,11 @@ class Parts:
     def similarity(self) -> Similarity:
         """How alike two questions or sentences are; remembers vectors, so it lives as long as the parts."""
         return Similarity(self.embedder, self.rarity)
+
+    @cached_property
+    def gauge(self) -> Gauge:
+        """How strongly passages speak to a question."""
+        return Gauge(self.rarity, Subjects(self.names))
 
 
 class Clock:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rag.answer.cite import cite
-from rag.answer.evidence import evidence, is_official
+from rag.answer.evidence import is_official
 from rag.answer.parts import Case, Reply
 from rag.answer.terms import term_set
 from rag.answer.units import Unit, units
@@ -29,9 +29,9 @@ def score_units(case: Case, passages: Sequence[Passage]) -> list[Scored]:
     found = [(passage, unit) for passage in passages for unit in units(passage.chunk)]
     if not found:
         return []
-    rarity, query = case.parts.rarity, case.query
-    wanted = term_set(query.text)
-    strength = {passage.chunk.id: evidence(query, passage, rarity) for passage in passages}
+    gauge, rarity, query = case.parts.gauge, case.parts.rarity, case.query
+    wanted = gauge.asked(query)
+    strength = {passage.chunk.id: gauge.evidence(query, passage) for passage in passages}
     words = np.array([rarity.coverage(wanted, term_set(f"{unit.subject}\n{unit.text}")) for _, unit in found])
     scores = words
     if query.language == "en":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from rag.answer.evidence import evidence
 from rag.answer.parts import Case
 from rag.types import Outcome, Refused
 
@@ -13,7 +12,7 @@ _NEAR = 0.6  # of the threshold: nearer than that, a topic is worth naming
 def refuse(case: Case, reason: str = "no_answer") -> Refused:
     """A refusal with at most two nearby topics and the contact; it states nothing else."""
     nearby = _NEAR * case.threshold
-    titles = [p.chunk.title for p in case.usable if p.chunk.title and evidence(case.query, p, case.parts.rarity) >= nearby]
+    titles = [p.chunk.title for p in case.usable if p.chunk.title and case.parts.gauge.evidence(case.query, p) >= nearby]
     text = case.say(reason)
     if topics := list(dict.fromkeys(titles))[:_TOPICS]:
         comma = "、" if case.language == "zh" else "; "

@@ -9,7 +9,8 @@ from collections.abc import Collection, Iterable
 
 from Stemmer import Stemmer
 
-from rag.language import bigrams, words
+from rag.answer.concepts import concepts
+from rag.language import bigrams, fold, words
 
 STOP_WORDS = frozenset(
     """
@@ -29,13 +30,13 @@ STOP_WORDS = frozenset(
 
 
 def terms(text: str) -> list[str]:
-    """Content terms in order: stems of English words, dictionary words and character pairs of Chinese; no stop words."""
+    """Content terms: stems of English words, dictionary words and character pairs of Chinese, and concepts; no stop words."""
     stem = Stemmer("english").stemWords  # one a call: a Stemmer is not safe to share between threads
     kept = [word.replace("’", "'") for word in words(text)]
     kept = [word.removesuffix("'s") for word in kept if word not in STOP_WORDS]
     pairs = [pair for pair in bigrams(text) if pair not in STOP_WORDS and not (set(pair) & STOP_WORDS)]
     # A dictionary word of two characters is also a pair; counting it twice would only blur the weights.
-    return list(stem(kept)) + [pair for pair in pairs if pair not in kept]
+    return [*stem(kept), *(pair for pair in pairs if pair not in kept), *concepts(fold(text))]
 
 
 @functools.lru_cache(maxsize=4096)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rag.language import sentences
@@ -11,7 +12,9 @@ from rag.types import Chunk, Kind
 
 _HEADING = re.compile(r"#{1,6}\s|[|:\s-]+$")
 _BULLET = re.compile(r"(?:[-*+•>]\s+|\d{1,2}[.)、]\s*|#{1,6}\s+)+")
-_VETTED = 400  # characters; a longer vetted answer is quoted by sentence
+_ITEM = r"[ \t]*(?:[-*+•]|\d{1,2}[.)、])[ \t]*\S.*"
+_LIST = re.compile(rf"(?m)(?:^[^\n#|]*[:：]\n+)?^{_ITEM}(?:\n+{_ITEM})+")
+_LONGEST = 500  # characters of a list or a vetted answer that are quoted whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +25,37 @@ class Unit:
     end: int
     text: str
     subject: str
+    is_list: bool = False  # several items, which are units of their own as well
 
 
 @functools.lru_cache(maxsize=4096)
 def units(chunk: Chunk) -> tuple[Unit, ...]:
-    """The quotable pieces of a chunk in their order; none for a chunk of headings only."""
+    """The quotable pieces of a chunk in their order: sentences, lines, and lists whole; none for headings alone."""
     first, last = 0, len(chunk.text)
     if chunk.kind is Kind.FAQ and chunk.answer and (at := chunk.text.rfind(chunk.answer)) >= 0:
         first, last = at, at + len(chunk.answer)
-        if len(chunk.answer) <= _VETTED:
+        if len(chunk.answer) <= _LONGEST:
             return (Unit(first, last, chunk.answer, chunk.title),)
     subject = " > ".join(dict.fromkeys((chunk.title, *chunk.headings)))
-    found = []
-    for start, end in sentences(chunk.text[first:last]):
+    names_itself = chunk.kind in (Kind.PRODUCT, Kind.ROW) and chunk.text.startswith(chunk.title)
+    spans = [(*span, False) for span in _sentences(chunk.text, first, last) if span[0] or not names_itself]
+    spans += [(*span, True) for span in _lists(chunk.text, first, last)]
+    return tuple(Unit(start, end, chunk.text[start:end], subject, is_list) for start, end, is_list in sorted(spans))
+
+
+def _sentences(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
+    for start, end in sentences(text[first:last]):
         start, end = start + first, end + first
-        if _HEADING.match(chunk.text[start:end]):
+        if _HEADING.match(text[start:end]) or text[end - 1] in ":：":
             continue
-        if bullet := _BULLET.match(chunk.text, start, end):
+        if bullet := _BULLET.match(text, start, end):
             start = bullet.end()
-        if any(character.isalnum() for character in chunk.text[start:end]):
-            found.append(Unit(start, end, chunk.text[start:end], subject))
-    return tuple(found)
+        if any(character.isalnum() for character in text[start:end]):
+            yield start, end
+
+
+def _lists(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Lists of at least two items, with the line that announces them: steps are read together or not at all."""
+    for match in _LIST.finditer(text, first, last):
+        if match.end() - match.start() <= _LONGEST:
+            yield match.start(), match.end()
