@@ -40,10 +40,14 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """A place that by itself holds the answer: `quote` is verbatim in the document."""
+    """A place that by itself holds the answer: `quote` is verbatim in the document.
+
+    `entry` names the row of a table (Entry.key) where the quote alone does not, as in "Weight: 92 g."
+    """
 
     document: Text
     quote: Text
+    entry: str = ""
 
 
 class Message(_Strict):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.evaluate import plots
 from rag.evaluate.metrics import Figure
-from rag.evaluate.score import LOWER_IS_BETTER, METRICS, Case, Marks, is_right, risk_coverage
+from rag.evaluate.score import LOWER_IS_BETTER, METRICS, Case, Marks, holds, is_right, risk_coverage
 from rag.evaluate.tables import GROUP_COLUMNS, conclusion, shown
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _plots(result: EvaluationResult) -> dict[str, str]:
 
 
 def _shown_case(case: Case) -> dict[str, Any]:
-    ranks = [rank for rank, passage in enumerate(case.row.found, start=1) if any(q in passage.text for q in case.item.quotes)]
+    ranks = [rank for rank, passage in enumerate(case.row.found, start=1) if holds(passage, case.item)]
     return {
         "item": case.item,
         "row": case.row,

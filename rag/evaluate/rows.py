@@ -23,6 +23,7 @@ class Found(_Frozen):
 
     id: str
     document: str
+    entry: str = ""
     text: str
     score: float
 
@@ -73,7 +74,9 @@ class Row(_Frozen):
 
 def as_found(passages: Iterable[Passage]) -> tuple[Found, ...]:
     """The passages in the form rows keep."""
-    return tuple(Found(id=p.chunk.id, document=p.chunk.document, text=p.chunk.text, score=p.score) for p in passages)
+    return tuple(
+        Found(id=p.chunk.id, document=p.chunk.document, entry=p.chunk.entry, text=p.chunk.text, score=p.score) for p in passages
+    )
 
 
 def row_of(

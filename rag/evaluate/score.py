@@ -10,7 +10,7 @@ from rag.evaluate import metrics
 from rag.evaluate.gold import Question
 from rag.evaluate.metrics import Figure
 from rag.evaluate.numerals import numbers
-from rag.evaluate.rows import Row
+from rag.evaluate.rows import Found, Row
 from rag.types import Chunk
 
 Marks = Mapping[str, float]
@@ -58,13 +58,18 @@ class Case:
 
 
 def relevant_chunks(items: Sequence[Question], chunks: Iterable[Chunk]) -> dict[str, int]:
-    """Id -> number of chunks whose text holds one of the question's quotes, whatever document they are in."""
-    texts = [metrics.squeeze(chunk.text) for chunk in chunks]
+    """Id -> number of chunks that hold one of the question's quotes, see `holds`."""
+    texts = [(metrics.squeeze(chunk.text), chunk.entry) for chunk in chunks]
     return {
-        item.id: sum(any(quote in text for quote in quotes) for text in texts)
+        item.id: sum(any(quote in text and key in ("", entry) for quote, key in wanted) for text, entry in texts)
         for item in items
-        for quotes in [[metrics.squeeze(quote) for quote in item.quotes]]
+        for wanted in [[(metrics.squeeze(source.quote), source.entry) for source in item.sources]]
     }
+
+
+def holds(passage: Found, item: Question) -> bool:
+    """Whether a passage holds the answer: one of the gold quotes, in whatever document, but in the row that the source names."""
+    return metrics.holds(passage.text, [source.quote for source in item.sources if source.entry in ("", passage.entry)])
 
 
 def marks(case: Case) -> Marks:
@@ -94,7 +99,7 @@ def verdict(case: Case) -> float:
 
 def is_right(case: Case) -> bool:
     """metrics.right; numbers may also come from a passage that holds the answer, since vetted answers say more than asked."""
-    source = [passage.text for passage in case.row.passages if metrics.holds(passage.text, case.item.quotes)]
+    source = [passage.text for passage in case.row.passages if holds(passage, case.item)]
     return metrics.right(case.row.text, case.item.answer, case.item.lang, [*_known(case), *source])
 
 
@@ -103,7 +108,7 @@ def _known(case: Case) -> list[str]:
 
 
 def _retrieval(case: Case) -> dict[str, float]:
-    relevances = [metrics.holds(passage.text, case.item.quotes) for passage in case.row.found]
+    relevances = [holds(passage, case.item) for passage in case.row.found]
     # Each passage that holds a quote holds the whole answer, so one found is all that is needed: recall against a total of 1.
     found = {f"retrieval.recall@{k}": float(any(relevances[:k])) for k in (1, 5, 10)}
     found["retrieval.reachable"] = float(case.relevant > 0)
@@ -133,10 +138,8 @@ def _citations(case: Case) -> dict[str, float]:
     texts = {passage.id: passage.text for passage in case.row.passages}
     found["citations.verbatim"] = all(texts.get(c.chunk, "")[c.start : c.end] == c.quote != "" for c in cited)
     if case.item.answerable:
-        quotes = case.item.quotes
-        found["citations.supporting"] = any(
-            metrics.overlaps(c.quote, quotes) or metrics.holds(texts.get(c.chunk, ""), quotes) for c in cited
-        )
+        proofs = {passage.id for passage in case.row.passages if holds(passage, case.item)}
+        found["citations.supporting"] = any(metrics.overlaps(c.quote, case.item.quotes) or c.chunk in proofs for c in cited)
         found["citations.document"] = any(c.document in {source.document for source in case.item.sources} for c in cited)
     return found
 
