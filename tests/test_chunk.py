@@ -12,6 +12,7 @@ from answering import golden
 
 from rag.ingest.chunk import chunk
 from rag.ingest.read import read
+from rag.ingest.scan import scan
 from rag.types import Chunk, Document, Entry, Facets, Kind
 
 FIXTURE = Path(__file__).parent / "golden" / "chunks_page.md"
@@ -201,6 +202,28 @@ def test_each_text_is_counted_once() -> None:
 
     cut("\n\n".join(f"## Part {i}\n\n{sentences('lamp', 9)}" for i in range(50)), counter=counting)
     assert len(counted) == len(set(counted))
+
+
+def test_bundled_corpus() -> None:
+    """Every file is read, every row kept; every piece of a page is verbatim and fits."""
+    corpus = Path(__file__).parent.parent / "corpus" / "shop"
+    found = scan(corpus)
+    assert found.rejected == ()
+    ids: set[str] = set()
+    for path in found.files:
+        document = read(path, path.relative_to(corpus).as_posix())
+        assert document.rejected == (), document.id
+        assert document.title
+        chunks = chunk(document, count, 160, 0)
+        assert chunks, document.id
+        ids |= {piece.id for piece in chunks}
+        for piece in chunks:
+            assert piece.facets.language in ("en", "zh"), piece.id
+            assert not re.search(r"[\x00-\x08\u200b\u202a-\u202e\u2066-\u2069]", piece.search_text)
+            if piece.kind is Kind.PAGE:
+                assert piece.text in document.text
+                assert count(piece.search_text) <= 160, piece.id
+    assert len(ids) > 1000
 
 
 def test_golden_chunks() -> None:

@@ -186,7 +186,9 @@ def test_docx_that_is_none(tmp_path: Path, data: bytes) -> None:
 
 
 def test_docx_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(office, "_LIMIT", 1_000_000)
+    monkeypatch.setattr(office, "_TEXT", 1_000_000)
     bomb = replaced(word(), "word/document.xml", " " * 3_000_000)
     assert len(bomb) < 100_000
     rejects(tmp_path, "a.docx", bomb, "expected at most 1 MB of text after unpacking; found 3 MB; split the file")
+    monkeypatch.setattr(office, "_TOTAL", 10_000)
+    rejects(tmp_path, "a.docx", word(), "expected at most 0 MB of content after unpacking")

@@ -14,7 +14,7 @@ KEYS = ("title", "language", "region", "audience", "trust", "product", "valid_fr
 _TRUST = ("official", "community")
 _CODE = re.compile(r"([a-z]{2,3})([-_][a-z0-9]{2,8})*", re.IGNORECASE)
 _NAMES = {"english": "en", "chinese": "zh", "中文": "zh", "简体中文": "zh", "繁體中文": "zh", "英文": "en", "英语": "en"}
-_SAMPLE = 2000  # characters looked at to tell the language
+_SAMPLE = 500  # characters looked at to tell the language
 
 
 def facets(meta: Mapping[str, str], text: str = "", default: Facets | None = None) -> Facets:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-import zipfile
-from xml.parsers.expat import ExpatError
 
 import mammoth
 
 from rag.ingest.readers import html
 from rag.ingest.readers.content import Page
-from rag.ingest.readers.office import damaged, properties, unpack
+from rag.ingest.readers.office import parsing, properties, unpack
 
 _KIND = "a Word file (.docx)"
 _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fresh"
@@ -19,12 +17,11 @@ _STYLES = "p[style-name='Title'] => h1:fresh\np[style-name='Subtitle'] => p:fres
 def read(data: bytes) -> Page:
     """Raises Unreadable for a damaged, encrypted or oversized file."""
     archive = unpack(data, _KIND)
-    try:
-        result = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=_no_image)
-    except (KeyError, ValueError, AttributeError, IndexError, OSError, RecursionError, ExpatError, zipfile.BadZipFile) as error:
-        raise damaged(_KIND, error) from error
-    page = html.convert(result.value)
-    return Page(page.text, properties(archive) | {key: value for key, value in page.meta.items() if value})
+    with parsing(_KIND):
+        markup = mammoth.convert_to_html(io.BytesIO(data), style_map=_STYLES, convert_image=_no_image).value
+        described = properties(archive)
+    page = html.convert(markup)
+    return Page(page.text, described | {key: value for key, value in page.meta.items() if value})
 
 
 def _no_image(image: object) -> list[object]:

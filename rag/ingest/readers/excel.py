@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import io
-import zipfile
-from xml.etree.ElementTree import ParseError
 
 import openpyxl
 from openpyxl.cell.cell import ERROR_CODES, Cell, MergedCell
-from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
 from rag.errors import Unreadable
 from rag.ingest.readers.cells import header, text
 from rag.ingest.readers.content import Record, Sheet
 from rag.ingest.readers.delimited import unique
-from rag.ingest.readers.office import damaged, unpack
+from rag.ingest.readers.office import parsing, unpack
 
 _KIND = "an Excel file (.xlsx)"
-_DAMAGE = (InvalidFileException, ParseError, zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError, OSError)
 _CELLS = 3_000_000
 
 
 def read(data: bytes) -> tuple[Sheet, ...]:
     """Raises Unreadable for a damaged, encrypted or oversized file."""
     unpack(data, _KIND)
-    try:
+    with parsing(_KIND):
         book = openpyxl.load_workbook(io.BytesIO(data), data_only=True, keep_links=False)
-    except _DAMAGE as error:
-        raise damaged(_KIND, error) from error
     shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"]
     return tuple(_sheet(sheet, sheet.title if len(shown) > 1 else "") for sheet in shown)
 

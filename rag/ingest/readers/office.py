@@ -1,17 +1,21 @@
-"""What Word and Excel files share: a zip of XML, opened only when its real size is bounded."""
+"""What Word, Excel and PDF files share: parsers that may fail in any way, properties, and zips that may be bombs."""
 
 from __future__ import annotations
 
 import io
 import re
+import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from xml.etree import ElementTree
 
 from rag.errors import Unreadable
 from rag.ingest.clean import clean
 from rag.ingest.metadata import KEYS
 
-_LIMIT = 100_000_000  # bytes of XML after unpacking
+_TEXT = 100_000_000  # bytes of XML after unpacking
+_TOTAL = 500_000_000  # bytes of everything
 _OLD = b"\xd0\xcf\x11\xe0"  # the container of .doc, .xls and of encrypted files
 _PROPERTIES = "docProps/core.xml"
 _MADE_UP = re.compile(r"untitled|word document$|microsoft word|powerpoint|.*\.(docx?|odt|pdf|indd|tmp)$", re.IGNORECASE)
@@ -29,32 +33,37 @@ def unpack(data: bytes, kind: str) -> zipfile.ZipFile:
             found="an encrypted file or one in the format of before 2007",
             remedy="open it, remove the password and save it in today's format",
         )
-    try:
+    with parsing(kind):
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise damaged(kind, error) from error
-    size = sum(item.file_size for item in archive.infolist() if item.filename.endswith((".xml", ".rels")))
-    if size > _LIMIT:
-        raise Unreadable(
-            expected=f"at most {_LIMIT // 1_000_000} MB of text after unpacking",
-            found=f"{size // 1_000_000} MB",
-            remedy="split the file",
-        )
+    for what, endings, limit in (("text", (".xml", ".rels"), _TEXT), ("content", "", _TOTAL)):
+        size = sum(item.file_size for item in archive.infolist() if item.filename.endswith(endings))
+        if size > limit:
+            raise Unreadable(
+                expected=f"at most {limit // 1_000_000} MB of {what} after unpacking",
+                found=f"{size // 1_000_000} MB",
+                remedy="split the file",
+            )
     return archive
 
 
-def damaged(kind: str, error: Exception) -> Unreadable:
-    """The error for a file whose inside is not what its ending says."""
-    return Unreadable(
-        expected=kind, found=f"a damaged file or another format ({str(error)[:80]})", remedy="open it and save it again"
-    )
+@contextmanager
+def parsing(kind: str) -> Iterator[None]:
+    """Turn whatever a parser raises, and what it warns of, into Unreadable; `kind` names what the file should be."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    except Unreadable:
+        raise
+    except Exception as error:  # on damaged files the parsers raise anything: zlib.error, AssertionError, SyntaxError ...
+        found = f"a damaged file or another format ({str(error)[:80]})"
+        raise Unreadable(expected=kind, found=found, remedy="open it and save it again") from error
 
 
 def properties(archive: zipfile.ZipFile) -> dict[str, str]:
     """Title, and the keys that the property "keywords" holds as "region: EU; valid_to: 2026-12-31"."""
     try:
         root = ElementTree.fromstring(archive.read(_PROPERTIES))
-    except (KeyError, ElementTree.ParseError, zipfile.BadZipFile):
+    except (KeyError, ElementTree.ParseError):
         return {}
     title, words = (clean(root.findtext(tag, "", _NAMESPACES)).strip() for tag in ("dc:title", "cp:keywords"))
     return described(title, words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import re
 import statistics
@@ -13,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pypdf import PageObject, PdfReader
-from pypdf.errors import DependencyError, PyPdfError
+from pypdf.errors import DependencyError
 
 from rag.errors import Unreadable
 from rag.ingest.clean import clean
 from rag.ingest.readers.content import Page
-from rag.ingest.readers.office import described
+from rag.ingest.readers.office import described, parsing
 from rag.language import HAN, detect
 from rag.types import Language
 from rag.wording import say
@@ -48,21 +49,13 @@ class Line:
 
 def read(data: bytes) -> Page:
     """Raises Unreadable for a PDF that is encrypted, damaged or holds pictures of text only."""
-    try:
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports every oddity of every file
+    with parsing("a PDF file"):
         reader = PdfReader(io.BytesIO(data))
-        if reader.is_encrypted and not reader.decrypt(""):
-            raise _encrypted()
+        _unlock(reader)
         pages = [_lines(page) for page, _ in zip(reader.pages, range(_PAGES), strict=False)]
         info = reader.metadata
         meta = described(clean(info.title or "").strip(), clean(str(info.get("/Keywords", "")))) if info else {}
-    except DependencyError as error:
-        raise _encrypted() from error
-    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, OSError, RecursionError) as error:
-        raise Unreadable(
-            expected="a PDF file",
-            found=f"a damaged file or another format ({str(error)[:80]})",
-            remedy="open it and print it to a new PDF",
-        ) from error
     if not any(line.text for page in pages for line in page):
         raise Unreadable(
             expected="a PDF with text in it",
@@ -72,8 +65,14 @@ def read(data: bytes) -> Page:
     return _page(_without_running_lines(pages), meta)
 
 
-def _encrypted() -> Unreadable:
-    return Unreadable(expected="a PDF without a password", found="an encrypted one", remedy="save it without the password")
+def _unlock(reader: PdfReader) -> None:
+    """An empty password opens files that only forbid printing."""
+    try:
+        opened = not reader.is_encrypted or bool(reader.decrypt(""))
+    except DependencyError:  # a cipher that is not at hand
+        opened = False
+    if not opened:
+        raise Unreadable(expected="a PDF without a password", found="an encrypted one", remedy="save it without the password")
 
 
 def _lines(page: PageObject) -> list[Line]:
