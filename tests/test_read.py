@@ -130,7 +130,7 @@ HTML = """<!DOCTYPE html><html lang="en-GB"><head><title>Privacy | Shop</title>
 <p style="display: none">SECRET</p><p hidden>SECRET</p><span style="font-size:0px">SECRET</span>
 <div aria-hidden="true">SECRET</div>
 <!-- SECRET --><script>SECRET</script><form>SECRET</form><img alt="SECRET" src="x"><p>中文换
-行在这里。</p><pre>a
+  行在 这里。</p><pre>a
   b</pre></main><aside>SECRET</aside><footer>SECRET</footer></body></html>"""
 
 
@@ -140,7 +140,7 @@ def test_html(tmp_path: Path) -> None:
     assert document.facets == Facets(language="en", region="EU", valid_to=date(2026, 12, 31))
     assert document.text == (
         "# Privacy\n\nWe keep **chats** for 90 days. More, [form](https://a.example/x).\n\n- one\n- two\n\n"
-        "| Data | Kept |\n| --- | --- |\n| Chats | 90 days |\n\n中文换行在这里。\n\n```\na\n  b\n```"
+        "| Data | Kept |\n| --- | --- |\n| Chats | 90 days |\n\n中文换行在 这里。\n\n```\na\n  b\n```"
     )
 
 

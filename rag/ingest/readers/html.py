@@ -22,7 +22,7 @@ _DROPPED = (
 ).split()
 _HIDDEN = re.compile(r"display:none|visibility:hidden|font-size:0(?![.\d])|opacity:0(?![.\d])")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
-_HAN_SPACE = re.compile(f"(?<=[{HAN}，。！？；：、]) (?=[{HAN}，。！？；：、])")
+_HAN_BREAK = re.compile(f"(?<=[{HAN}，。！？；：、])[ \\t]*\\n\\s*(?=[{HAN}，。！？；：、])")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _DEPTH = 100  # deeper nesting is no layout; such a page is read as plain text
 _ABSOLUTE = ("http://", "https://", "mailto:", "tel:")
@@ -123,7 +123,7 @@ def _tidy(main: Tag) -> None:
     """Line breaks of the source mean nothing in HTML; links that lead nowhere outside the site lose their address."""
     for string in main.find_all(string=True):
         if type(string) is NavigableString and not string.find_parent(["pre", "code"]):
-            string.replace_with(NavigableString(_HAN_SPACE.sub("", _SPACE.sub(" ", string))))
+            string.replace_with(NavigableString(_SPACE.sub(" ", _HAN_BREAK.sub("", string))))
     for link in main.find_all("a"):
         if not str(link.get("href", "")).casefold().startswith(_ABSOLUTE) or not link.get_text(strip=True):
             link.unwrap()
