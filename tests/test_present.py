@@ -146,6 +146,12 @@ def test_a_half_marker_is_held_back_while_streaming_and_leads_nowhere() -> None:
     assert '<span class="marker">1</span>' in html and "<a" not in html and "[9]" in html
 
 
+def test_bold_is_bold_before_it_is_closed() -> None:
+    for end in range(len("You have **3"), len("You have **30 days** left")):
+        html = shown(Sources(QUERY, PASSAGES), Token("You have **30 days** left"[:end]))
+        assert "<strong>3" in html and "*" not in html, html
+
+
 def test_without_citations_no_source_is_shown() -> None:
     assert present.sources(made(citations=())) == ""
     assert "source" not in shown(Done(made("Hello!", citations=())))

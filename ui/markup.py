@@ -36,7 +36,10 @@ def answer(text: str, links: Mapping[int, tuple[str, str]]) -> str:
 
 def streaming(text: str, passages: int) -> str:
     """The HTML of an answer that is still being written: [1] to [passages] look like markers, but lead nowhere yet."""
-    return _render(_HALF_MARKER.sub("", text), {"links": {number: ("", "") for number in range(1, passages + 1)}}, breaks=True)
+    text = _HALF_MARKER.sub("", text).rstrip("*")
+    if text.count("**") % 2:
+        text = f"{text.rstrip()}**"  # what will be bold is bold from its first letter on
+    return _render(text, {"links": {number: ("", "") for number in range(1, passages + 1)}}, breaks=True)
 
 
 def passage(text: str, quotes: Sequence[tuple[int, int]], breaks: bool) -> str:
