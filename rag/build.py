@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,11 +139,16 @@ class Assistant:
         self._opening = threading.Lock()
         self._live = self._open()
 
-    def answer(self, question: str, history: History = (), conversation: str = "") -> Iterator[Event]:
-        """The events of one turn. Raises ShoptalkError when a part fails; closing the iterator stops the work."""
+    def answer(
+        self, question: str, history: History = (), conversation: str = "", stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Event]:
+        """The events of one turn. Raises ShoptalkError when a part fails.
+
+        Closing the iterator stops the work, and so does `stopped()` turning true, even while nothing is yielded.
+        """
         from rag.answer.flow import answer
 
-        for event in answer(question, history, self._current().parts):
+        for event in answer(question, history, self._current().parts, stopped):
             if isinstance(event, Done | Refused | HandOver):
                 self._record(conversation, question, history, event.answer)
             yield event
@@ -154,6 +158,11 @@ class Assistant:
         live = self._current()
         query = live.parts.rewrite(question, history)
         return query, live.source.find(query, k)
+
+    def evidence(self, answer: Answer) -> float:
+        """How strongly the answer's best passage speaks to its question: what the threshold of refusing is compared with."""
+        gauge = self._current().parts.gauge
+        return max((gauge.evidence(answer.query, passage) for passage in answer.passages), default=0.0)
 
     def vote(self, answer_id: str, value: int, comment: str = "") -> None:
         """Keep a shopper's thumb (+1 or -1); the last one counts. Raises DataError for an unknown answer."""
@@ -215,10 +224,6 @@ class Assistant:
             log.exception("turn %s was answered but not recorded", answer.id)
 
 
-def open_assistant(settings: Settings, progress: Progress | None = None) -> Assistant:
-    """Ready to answer. With `progress`, ingests first if nothing is live; otherwise raises NoIndex."""
-    if progress and build_generations(settings).live() is None:
-        started = time.monotonic()
-        report = run_ingest(settings, progress)
-        log.info("ingested %d chunks in %.1f s", report.added, time.monotonic() - started)
+def open_assistant(settings: Settings) -> Assistant:
+    """Ready to answer; weights load at the first question or by warm_up(). Raises NoIndex, IndexMismatch, ModelMissing."""
     return Assistant(settings)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rag.errors import DataError
-from rag.evaluate.gold import digest, load_gold, locate_gold
+from rag.evaluate.gold import About, about, digest, load_gold, locate_gold
 from rag.types import Turn
 
 GOOD: dict[str, Any] = {
@@ -94,3 +95,13 @@ def test_the_digest_names_the_content(tmp_path: Path) -> None:
     assert before == digest(tmp_path)
     write(path, REFUSE)
     assert digest(path) != before
+
+
+def test_what_holds_for_the_whole_set(tmp_path: Path) -> None:
+    path = write(tmp_path / "test" / "a.jsonl", GOOD)
+    assert about(path) == About()
+    (tmp_path / "gold.toml").write_text("today = 2026-11-24\n[minimum]\nitems = 1\n", encoding="utf-8")
+    assert about(path.parent) == about(path) == about(tmp_path) == About(today=date(2026, 11, 24), minimum={"items": 1})
+    (tmp_path / "test" / "gold.toml").write_text("now = 1\n", encoding="utf-8")
+    with pytest.raises(DataError, match="expected today and minimum in .*gold.toml"):
+        about(path)

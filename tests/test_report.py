@@ -70,6 +70,9 @@ class Stub:
             :k
         ]
 
+    def evidence(self, answer: Answer) -> float:
+        return max(passage.scores["dense"] for passage in answer.passages)
+
     def answer(self, question: str, history: History = ()) -> Iterator[Event]:
         self.asked.append((question, history))
         query, passages = self.find(question, history)
@@ -92,7 +95,7 @@ class Stub:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> list[Row]:
-    return Asker(Stub(), "key", lambda query, passage: passage.scores["dense"]).ask_all(ITEMS, RowFile(tmp_path / "rows.jsonl"))
+    return Asker(Stub(), "key").ask_all(ITEMS, RowFile(tmp_path / "rows.jsonl"))
 
 
 @pytest.fixture
@@ -122,25 +125,25 @@ def test_a_row_keeps_what_the_shopper_saw(rows: list[Row]) -> None:
 
 def test_history_reaches_the_assistant(tmp_path: Path) -> None:
     stub = Stub()
-    Asker(stub, "key", lambda query, passage: 0.5).ask_all(ITEMS[:1] + ITEMS[5:], RowFile(tmp_path / "rows.jsonl"))
+    Asker(stub, "key").ask_all(ITEMS[:1] + ITEMS[5:], RowFile(tmp_path / "rows.jsonl"))
     assert stub.asked[1] == ("And opened?", (Turn("user", "Can I return a lamp?"), Turn("assistant", "Yes.")))
 
 
 def test_what_was_asked_is_not_asked_again(tmp_path: Path) -> None:
     file = RowFile(tmp_path / "rows.jsonl")
-    before = Asker(Stub(), "key", lambda query, passage: 0.5).ask_all(ITEMS, file)
+    before = Asker(Stub(), "key").ask_all(ITEMS, file)
     with (tmp_path / "rows.jsonl").open("a", encoding="utf-8") as stream:
         stream.write('{"id": "q9", "cut o')  # a crash
     again = Stub()
-    after = Asker(again, "key", lambda query, passage: 0.5).ask_all(ITEMS, file)
+    after = Asker(again, "key").ask_all(ITEMS, file)
     assert [asked for asked, _ in again.asked] == ["And opened?"]  # only the one that failed
     assert after == before
     other = Stub()
-    Asker(other, "other settings", lambda query, passage: 0.5).ask_all(ITEMS, file)
+    Asker(other, "other settings").ask_all(ITEMS, file)
     assert len(other.asked) == len(ITEMS)
     changed = ITEMS[0].model_copy(update={"question": "How long may I return it?"})
     last = Stub()
-    Asker(last, "other settings", lambda query, passage: 0.5).ask_all([changed, *ITEMS[1:]], file)
+    Asker(last, "other settings").ask_all([changed, *ITEMS[1:]], file)
     assert [asked for asked, _ in last.asked] == ["How long may I return it?", "And opened?"]
 
 

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -15,17 +16,14 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeR
 
 import rag
 from rag import build
-from rag.answer.evidence import evidence
-from rag.answer.terms import Rarity
 from rag.errors import ShoptalkError
 from rag.evaluate.baselines import BestSentence, always_refuse
-from rag.evaluate.gold import Question, digest, load_gold
+from rag.evaluate.gold import Question, about, digest, load_gold
 from rag.evaluate.result import EvaluationResult, conclude
 from rag.evaluate.rows import Row, RowFile, failed_row, row_of
 from rag.settings import Settings
 from rag.types import Answer, Done, Event, HandOver, History, Passage, Query, Refused, Token
 
-Weigh = Callable[[Query, Passage], float]  # the evidence that refuse_below is compared with
 FOUND = 10  # passages that retrieval is scored on
 APART = {"home", "corpus", "database_url", "serve", "shop"}  # settings that change no answer, or are in the index's digest
 
@@ -39,6 +37,9 @@ class Subject(Protocol):
     def find(self, question: str, history: History = (), k: int = FOUND) -> tuple[Query, list[Passage]]:
         """Retrieval alone."""
 
+    def evidence(self, answer: Answer) -> float:
+        """How strongly the answer's passages speak to its question."""
+
 
 def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0) -> EvaluationResult:
     """Ask every gold question (the first `limit`, if given) and write `out` (JSON) and the report page beside it (.html).
@@ -47,23 +48,36 @@ def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0) 
     conversations. Raises DataError for gold not in the form, NoIndex, ModelMissing; a metric that raises ends the run.
     """
     items = load_gold(gold)[: limit or None]
+    settings = on_the_day(settings, gold)
     with tempfile.TemporaryDirectory() as aside:
         assistant = build.open_assistant(settings.model_copy(update={"database_url": f"sqlite:///{aside}/record.sqlite"}))
         try:
             key = fingerprint(settings, assistant.generation.manifest.digest, assistant.describe()["generator"])
             chunks = list(assistant.generation.store.chunks())
-            rarity = Rarity.of(chunk.search_text for chunk in chunks)
-            asker = Asker(assistant, key, lambda query, passage: evidence(query, passage, rarity), assistant.warm_up)
-            rows = asker.ask_all(items, RowFile(out.with_suffix(".rows.jsonl")))
+            rows = Asker(assistant, key, assistant.warm_up).ask_all(items, RowFile(out.with_suffix(".rows.jsonl")))
             system = assistant.describe()
         finally:
             assistant.close()
     sentence = BestSentence(chunks)
     baselines = {"best sentence": [sentence.answer(item) for item in items], "always refuse": always_refuse(items)}
-    data = {"name": gold.resolve().stem, "path": gold.as_posix(), "digest": digest(gold), "questions": str(len(items))}
+    data = {
+        "name": gold.resolve().stem,
+        "path": gold.as_posix(),
+        "digest": digest(gold),
+        "questions": str(len(items)),
+        "today": str(settings.answer.today or date.today()),
+    }
     result = conclude(data, system, items, rows, baselines, chunks, judged=not limit)
     result.write(out)
     return result
+
+
+def on_the_day(settings: Settings, gold: Path) -> Settings:
+    """The settings with the day that the gold set was written for, unless they name one: offers end, rules change."""
+    today = about(gold).today
+    if settings.answer.today or not today:
+        return settings
+    return settings.model_copy(update={"answer": settings.answer.model_copy(update={"today": today})})
 
 
 def fingerprint(settings: Settings, index: str, generator: str) -> str:
@@ -83,7 +97,6 @@ class Asker:
 
     subject: Subject
     key: str
-    weigh: Weigh
     warm_up: Callable[[], object] = lambda: None
 
     def ask_all(self, items: Sequence[Question], file: RowFile) -> list[Row]:
@@ -120,8 +133,7 @@ class Asker:
         if answer is None:
             return failed_row(item.id, key, "the turn ended without an answer", query, found)
         total = (time.perf_counter() - started) * 1000
-        best = max((self.weigh(answer.query, passage) for passage in answer.passages), default=None)
-        return row_of(item.id, key, answer, found, best, first, total)
+        return row_of(item.id, key, answer, found, self.subject.evidence(answer), first, total)
 
     def _key(self, item: Question) -> str:
         asked = item.model_dump_json(include={"question", "history"})

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rag.errors import DataError
 from rag.evaluate.catalogue import Truth
-from rag.evaluate.gold import NOISY, Located, Question, locate_gold
+from rag.evaluate.gold import NOISY, Located, Question, about, locate_gold
 from rag.evaluate.metrics import squeeze
 from rag.language import fold
 from rag.types import Document
@@ -24,10 +23,7 @@ def check_gold(folder: Path, documents: Sequence[Document], truth: Truth) -> lis
     split = {name: [q for q in questions if _split(q, folder) == name] for name in ("dev", "test")}
     problems = check_quotes(questions, documents)
     problems += check_leaks(split["dev"], split["test"], truth)
-    minimum = folder / "minimum.toml"
-    if minimum.is_file():
-        problems += check_counts([question.item for question in questions], tomllib.loads(minimum.read_text(encoding="utf-8")))
-    return problems
+    return problems + check_counts([question.item for question in questions], about(folder).minimum)
 
 
 def _split(question: Located, folder: Path) -> str:
@@ -71,9 +67,7 @@ def check_counts(questions: Sequence[Question], minimum: Mapping[str, float]) ->
     """Every count below its minimum. Raises DataError for a minimum of something that is not counted."""
     found = counts(questions)
     if unknown := minimum.keys() - found.keys():
-        raise DataError(
-            expected=f"minimums of {', '.join(found)}", found=", ".join(sorted(unknown)), remedy="correct minimum.toml"
-        )
+        raise DataError(expected=f"minimums of {', '.join(found)}", found=", ".join(sorted(unknown)), remedy="correct gold.toml")
     return [f"gold: {found[key]:g} {key}, at least {least:g} asked for" for key, least in minimum.items() if found[key] < least]
 
 

@@ -39,7 +39,9 @@ class BestSentence:
         for i in order:
             chunk = self._spans[i][0]
             if chunk.id not in found:
-                found[chunk.id] = Found(id=chunk.id, document=chunk.document, text=chunk.text, score=float(scores[i]))
+                found[chunk.id] = Found(
+                    id=chunk.id, document=chunk.document, entry=chunk.entry, text=chunk.text, score=float(scores[i])
+                )
             if len(found) == FOUND:
                 break
         chunk, start, end = self._spans[order[0]]

@@ -32,7 +32,7 @@ def check_corpus(corpus: Path) -> list[str]:
     """Everything wrong with the corpus in folder `corpus` (shop/, and if there: facts.csv, gold/), one line a problem.
 
     Each document is readable, each product link exists, each quantity is true, each gold quote is verbatim, the gold sets are
-    as large and varied as gold/minimum.toml asks, and dev and test share nothing. Raises DataError if a table or a gold file
+    as large and varied as gold/gold.toml asks, and dev and test share nothing. Raises DataError if a table or a gold file
     is not in its form.
     """
     shop = corpus / "shop"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -136,6 +138,27 @@ def digest(path: Path) -> str:
     for file in gold_files(path):
         summary.update(file.name.encode() + b"\0" + file.read_bytes())
     return summary.hexdigest()[:12]
+
+
+class About(BaseModel):
+    """gold.toml, beside the gold files or one folder up: what holds for the whole set. Everything is optional."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    today: date | None = None  # the day the questions are asked on
+    minimum: dict[str, float] = {}  # how many questions of what sort there must be, all sets of the folder together
+
+
+def about(gold: Path) -> About:
+    """What gold.toml says about a gold file or folder. Raises DataError if it is not in the form."""
+    folder = gold if gold.is_dir() else gold.parent
+    for file in (folder / "gold.toml", folder.resolve().parent / "gold.toml"):
+        if file.is_file():
+            try:
+                return About.model_validate(tomllib.loads(read_text(file)))
+            except (ValidationError, tomllib.TOMLDecodeError) as error:
+                raise DataError(expected=f"today and minimum in {file}", found=str(error), remedy="correct the file") from error
+    return About()
 
 
 def read_text(file: Path) -> str:
