@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from rag import build, settings
-from rag.errors import ShoptalkError
+from rag.errors import HomeError, ShoptalkError
 from rag.types import Done, HandOver, History, Refused, Token, Turn
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def ask(
 
     questions = read_questions(batch) if batch else []
     turns = read_history(history) if history else ()
-    assistant = build.open_assistant(load(home=home))
+    assistant = build.Assistant(load(home=home))
     for item in questions:
         answer = collect(assistant.answer(item.question, item.history))
         print(json.dumps({**as_dict(answer), "id": item.id}, ensure_ascii=False), flush=True)
@@ -81,8 +82,10 @@ def ask(
 @app.command()
 def chat(corpus: Corpus = None, home: Home = None) -> None:
     """Chat in the terminal; an empty line ends it."""
-    with progress_bar() as progress:
-        assistant = build.open_assistant(load(corpus=corpus, home=home), progress)
+    chosen = load(corpus=corpus, home=home)
+    if build.build_generations(chosen).live() is None:
+        ingest_apart(chosen)
+    assistant = build.Assistant(chosen)
     history: History = ()
     while question := input("\n> ").strip():
         history += (Turn("user", question), Turn("assistant", say(assistant, question, history)))
@@ -102,8 +105,9 @@ def serve(
     chosen = load(corpus=corpus, home=home, **({"serve": given} if given else {}))
 
     def ready() -> Assistant:
-        with progress_bar() as progress:
-            assistant = build.open_assistant(chosen, progress)
+        if build.build_generations(chosen).live() is None:
+            ingest_apart(chosen)
+        assistant = build.Assistant(chosen)
         assistant.warm_up()
         return assistant
 
@@ -171,6 +175,14 @@ def eval_corpus(
         print(problem, file=sys.stderr)
     print(f"{len(problems)} problems in {corpus}")
     raise typer.Exit(1 if problems else 0)
+
+
+def ingest_apart(chosen: settings.Settings) -> None:
+    """Ingest in a process of its own: the memory that embedding a corpus takes does not stay with the server."""
+    options = [f"--corpus={chosen.corpus}", f"--home={chosen.home}"]
+    done = subprocess.run([sys.executable, "-m", "rag", "ingest", *options], stdout=sys.stderr, check=False)
+    if done.returncode not in (0, 3):
+        raise HomeError(expected=f"{chosen.corpus} to be ingested", found="the error above", remedy="correct it and start again")
 
 
 def load(**overrides: Any) -> settings.Settings:  # noqa: ANN401 - each setting has its own type, checked by Settings

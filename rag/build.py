@@ -222,8 +222,3 @@ class Assistant:
             self._recorder.observe(conversation, question, history, answer)
         except Exception:  # a full disk must not cost the shopper the answer
             log.exception("turn %s was answered but not recorded", answer.id)
-
-
-def open_assistant(settings: Settings) -> Assistant:
-    """Ready to answer; weights load at the first question or by warm_up(). Raises NoIndex, IndexMismatch, ModelMissing."""
-    return Assistant(settings)

@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 
 import httpx
@@ -108,7 +108,9 @@ class StandIn:
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
 
-    def answer(self, question: str, history: History = (), conversation: str = "") -> Iterator[Event]:
+    def answer(
+        self, question: str, history: History = (), conversation: str = "", stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Event]:
         with self._lock:
             self.asked.append((question, history, conversation))
             self.open += 1

@@ -28,8 +28,8 @@ PULSE = 0.5  # seconds without an event after which readers are woken, so that t
 class Assistant(Protocol):
     """What the page and the API need of rag.build.Assistant."""
 
-    def answer(self, question: str, history: History = (), conversation: str = "") -> Iterator[Event]:
-        """The events of one turn; closing the iterator stops the work."""
+    def answer(self, question: str, history: History, conversation: str, stopped: Callable[[], bool]) -> Iterator[Event]:
+        """The events of one turn; closing the iterator or `stopped()` turning true ends the work."""
 
     def vote(self, answer_id: str, value: int, comment: str = "") -> None:
         """Keep a shopper's thumb (+1 or -1). Raises DataError for an unknown answer."""
@@ -176,7 +176,7 @@ class Turns:
 
         def work() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process is going down
-                post(_run(_events(assistant, question, history, conversation), turn.left, post))
+                post(_run(_events(assistant, question, history, conversation, turn.left.is_set), turn.left, post))
                 loop.call_soon_threadsafe(self._release, turn)
 
         threading.Thread(target=work, name="turn", daemon=True).start()
@@ -215,6 +215,8 @@ def _run(events: Generator[Event, None, None], left: threading.Event, post: Call
     return _Ended()
 
 
-def _events(assistant: Assistant, question: str, history: History, conversation: str) -> Generator[Event, None, None]:
+def _events(
+    assistant: Assistant, question: str, history: History, conversation: str, stopped: Callable[[], bool]
+) -> Generator[Event, None, None]:
     """A generator, which can be closed, around an iterator, which may not: closing it closes what it yields from."""
-    yield from assistant.answer(question, history, conversation)
+    yield from assistant.answer(question, history, conversation, stopped)

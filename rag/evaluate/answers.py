@@ -50,7 +50,7 @@ def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0) 
     items = load_gold(gold)[: limit or None]
     settings = on_the_day(settings, gold)
     with tempfile.TemporaryDirectory() as aside:
-        assistant = build.open_assistant(settings.model_copy(update={"database_url": f"sqlite:///{aside}/record.sqlite"}))
+        assistant = build.Assistant(settings.model_copy(update={"database_url": f"sqlite:///{aside}/record.sqlite"}))
         try:
             key = fingerprint(settings, assistant.generation.manifest.digest, assistant.describe()["generator"])
             chunks = list(assistant.generation.store.chunks())
