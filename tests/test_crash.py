@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,6 +157,45 @@ def test_killed_at_a_named_instant(small: Shop, tmp_path: Path, instant: str) ->
     assert left.name == f"gen-{generations.live().number:04}", "nothing of the dead ingest is left"  # type: ignore[union-attr]
     with Catalog(folder / "home" / "catalog.sqlite") as catalog:
         assert catalog.count() == 100
+
+
+@pytest.mark.slow
+def test_answers_go_on_while_ingests_run_and_die(small: Shop, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(small.folder, folder)
+    expected = {small.old, small.new}
+    seen: list[str] = []
+    problems: list[BaseException] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        generations = Generations(folder / "home", keep=1)
+        try:
+            generation = generations.open("hash-32")
+            while not done.is_set():
+                live = generations.live()
+                assert live is not None
+                if live.number != generation.number:
+                    generation = generations.open("hash-32")
+                found = generation.store.search(HashEmbedder(32).embed(["lamp number 17 shines"])[0], 5)
+                assert len(found) == 5
+                assert {chunk.text.rsplit(" ", 1)[1] for chunk in generation.store.chunks()} <= {"always.", "old.", "new."}
+                seen.append(generation.manifest.digest)
+                time.sleep(0.02)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the test fails of it
+            problems.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for turn in range(4):
+        start(folder, "mid-write" if turn % 2 else "").wait()
+        write_corpus(folder, ("old", "new")[turn % 2], 100)
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    assert set(seen) == expected
 
 
 @pytest.mark.slow

@@ -11,8 +11,9 @@ once more, which changes their last bits, and then no digest could tell damage f
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 EXACT_LIMIT = 200_000  # chunks
 BATCH = 500  # rows sent in one call
 PAGE = 5_000  # rows read in one call
+_SHARED = threading.Lock()  # clients of one folder share a core, and chromadb counts them without one
 
 
 class ChromaStore:
@@ -55,25 +57,34 @@ class ChromaStore:
         """
         hnsw = {"space": "ip", "sync_threshold": count}
         with ExitStack() as opened:
-            client = opened.enter_context(_connect(folder, place))
+            client = _connect(folder, place)
+            opened.callback(_disconnect, client)
             collection = client.create_collection(name, embedding_function=None, configuration={"hnsw": hnsw})
+            store = cls(client, collection)
             opened.pop_all()
-        return cls(client, collection)
+        return store
 
     @classmethod
     def open(cls, folder: Path, place: str, name: str) -> ChromaStore:
         """The collection as it was written; nothing is read yet. Raises chromadb's errors."""
         with ExitStack() as opened:
-            client = opened.enter_context(_connect(folder, place))
+            client = _connect(folder, place)
+            opened.callback(_disconnect, client)
             collection = client.get_collection(name, embedding_function=None)
+            store = cls(client, collection)
             opened.pop_all()
-        return cls(client, collection)
+        return store
 
     @staticmethod
     def remove(folder: Path, place: str, name: str) -> None:
         """Delete a collection of a server, if it is there; a folder's goes with the folder."""
-        with _connect(folder, place) as client, suppress(NotFoundError):  # the ingest died before it was made, or removed half
+        client = _connect(folder, place)
+        try:
             client.delete_collection(name)
+        except NotFoundError:
+            pass  # the ingest died before it was made, or while it was removed
+        finally:
+            _disconnect(client)
 
     def add(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Append; ids must be new (Chroma would ignore known ones in silence, the seal's check would not)."""
@@ -139,13 +150,14 @@ class ChromaStore:
 
     def close(self) -> None:
         """Release files and connections; what load() read into memory stays."""
-        self._client.close()
+        _disconnect(self._client)
 
 
 def _connect(folder: Path, place: str) -> ClientAPI:
     settings = Settings(anonymized_telemetry=False, _env_file=None)  # a shop's own .env is not Chroma's business
     if not place:
-        return chromadb.PersistentClient(str(folder.resolve()), settings)
+        with _SHARED:
+            return chromadb.PersistentClient(str(folder.resolve()), settings)
     url = urlsplit(place)
     secure = url.scheme == "https"
     try:
@@ -154,3 +166,8 @@ def _connect(folder: Path, place: str) -> ClientAPI:
         raise HomeError(
             expected=f"a Chroma server at {place}", found=str(error), remedy="start it, or correct index.chroma_url"
         ) from error
+
+
+def _disconnect(client: ClientAPI) -> None:
+    with _SHARED:
+        client.close()

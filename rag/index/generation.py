@@ -14,7 +14,7 @@ import logging
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -201,6 +201,7 @@ class Generations:
             raise damaged(folder, problems)
         ledger, store = _read(folder)
         if len(ledger) != manifest.count or digest(ledger) != manifest.digest:
+            store.close()
             found = f"{len(ledger)} of {manifest.count} chunks" if len(ledger) != manifest.count else "altered chunks"
             raise damaged(folder, [f"{found} in {CHROMA}"])
         return Generation(manifest.number, manifest, store, LexicalIndex.load(folder / LEXICAL, list(store.chunks())))
@@ -283,8 +284,12 @@ def _read(folder: Path) -> tuple[Ledger, ChromaStore]:
 
     place, name = load_where(folder)
     try:
-        store = ChromaStore.open(folder / CHROMA, place, name)
-        return store.load(), store
+        with ExitStack() as opened:
+            store = ChromaStore.open(folder / CHROMA, place, name)
+            opened.callback(store.close)
+            ledger = store.load()
+            opened.pop_all()  # a large index goes on being read from Chroma
+        return ledger, store
     except HomeError:
         raise
     except Exception as error:
