@@ -181,7 +181,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Event: the answer stands. Its text replaces the streamed tokens (the checks may have withdrawn them)."""
+    """Event: the answer stands. Its text replaces the streamed tokens (it adds the markers)."""
 
     answer: Answer
 
@@ -229,5 +229,5 @@ class Manifest:
     rejected: tuple[tuple[str, str], ...]  # (file or file:row, reason)
     count: int  # chunks
     digest: str  # sha256 over the sorted ids with the hashes of text, metadata and vector
-    files: Mapping[str, str]  # sha256 of every file that reading leaves alone, by path below the generation
+    files: Mapping[str, str]  # size and sha256 of every file that reading leaves alone, by path below the generation
     schema: int = 1  # of the manifest itself

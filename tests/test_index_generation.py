@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -205,6 +206,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = (
         if (pattern, name) != ("manifest.json", "flip")  # a flipped bit in a date or a path harms nothing; see below
     }
     | {
+        "runaway-file": lambda folder: os.truncate(next(folder.glob("chroma/*/link_lists.bin")), 10**11),
         "sqlite-empty": _overwrite("chroma/chroma.sqlite3", CHANGES["empty"]),
         "sqlite-half": _overwrite("chroma/chroma.sqlite3", CHANGES["half"]),
         "sqlite-noise": _overwrite("chroma/chroma.sqlite3", lambda data: data[:100] + bytes(len(data) - 100)),

@@ -111,19 +111,13 @@ def load_where(folder: Path) -> tuple[str, str]:
 
 
 def hash_files(folder: Path) -> dict[str, str]:
-    """sha256 of every file that reading leaves alone; Chroma writes to its SQLite file even when it only reads."""
+    """Size and sha256 of every file that reading leaves alone; Chroma writes to its SQLite file even when it only reads."""
     hashes: dict[str, str] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
         if not name.startswith(f"{CHROMA}/chroma.sqlite3") and name not in (MANIFEST, DAMAGED):
-            hashes[name] = hash_file(path)
+            hashes[name] = _identity(path)
     return hashes
-
-
-def hash_file(path: Path) -> str:
-    """sha256 of a file's bytes, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def changed_files(folder: Path, sealed: Mapping[str, str]) -> list[str]:
@@ -133,9 +127,14 @@ def changed_files(folder: Path, sealed: Mapping[str, str]) -> list[str]:
         path = folder / name
         if not path.is_file():
             problems.append(f"{path} is missing")
-        elif hash_file(path) != expected:
+        elif not expected.startswith(f"{path.stat().st_size} ") or _identity(path) != expected:  # a runaway file is not hashed
             problems.append(f"{path} is not the file that was sealed")
     return problems
+
+
+def _identity(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"{path.stat().st_size} {hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 def _sync(path: Path) -> None:

@@ -136,6 +136,7 @@ def embed_missing(chunks: Sequence[Chunk], catalog: VectorCache, embedder: Embed
     """
     texts = catalog.missing(embedder.fingerprint, (piece.search_text for piece in chunks))
     texts.sort(key=lambda text: (-len(text), text))
+    progress("embed", 0, len(texts))
     for start in range(0, len(texts), BATCH):
         batch = texts[start : start + BATCH]
         catalog.put(embedder.fingerprint, batch, _checked(embedder.embed(batch), len(batch), embedder.dimension))
