@@ -228,6 +228,7 @@ class Endless:
 
     def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[str]:
         try:
+            yield f"{GOOD} "
             while not stopped():
                 yield "and "
         finally:
@@ -244,18 +245,21 @@ def test_closing_the_events_ends_the_generation() -> None:
 
 def test_the_deadline_and_the_stop_button_end_the_generation() -> None:
     late = dataclasses.replace(make_parts(deadline_seconds=0.05), generator=Endless())
-    assert ask("How long can I return a product?", late).rung == "quote"
+    assert ask("How long can I return a product?", late).text == GOOD
     stopped = dataclasses.replace(make_parts(), generator=Endless())
     assert collect(answer("How long can I return a product?", (), stopped, lambda: True)).rung == "quote"
 
 
-def test_tokens_carry_no_markup_wherever_they_are_split() -> None:
-    replies = ["<img src=x> ![a](https://e.example/p.png) [b](javascript:alert(1)) [c]: https://e.example <script>"]
-    tokens = [
-        event.text for event in answer("How long can I return a product?", (), make_parts(replies)) if isinstance(event, Token)
-    ]
-    for end in range(len(tokens) + 1):
-        assert not re.search(r"[<>]|!\[|\]\(|\]:|\]\[", "".join(tokens[:end]))
+def shown_tokens(reply: str) -> list[str]:
+    events = answer("How long can I return a product?", (), make_parts([reply]))
+    return [event.text for event in events if isinstance(event, Token)]
+
+
+def test_only_what_passed_the_checks_is_ever_shown() -> None:
+    sentence = "You can return any product within 30 days of delivery."
+    assert shown_tokens(f"{sentence} [1] The label costs 99 EUR. {sentence}") == [f"{sentence} "]
+    assert shown_tokens("You can return any product within 90 days of delivery.") == []
+    assert shown_tokens("<img src=x> ![a](https://e.example/p.png) [b](javascript:alert(1)) <script>") == []
 
 
 def test_what_customers_write_is_heard_only_where_the_shop_says_nothing() -> None:

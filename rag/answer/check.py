@@ -39,7 +39,7 @@ def check(text: str, passages: Sequence[Passage], rarity: Rarity, support: float
     if _DECLINES.search(text) or _FORBIDDEN.search(MARKER.sub("", text)) or _recites(text, prompt):
         return []
     kept: list[Supported] = []
-    for sentence, hinted in _marked_sentences(text):
+    for sentence, hinted in claims(text):
         if (
             sentence.endswith(("?", "？", ":", "："))
             or _FORBIDDEN.search(sentence)
@@ -51,7 +51,7 @@ def check(text: str, passages: Sequence[Passage], rarity: Rarity, support: float
     return kept
 
 
-def _marked_sentences(text: str) -> list[tuple[str, set[int]]]:
+def claims(text: str) -> list[tuple[str, set[int]]]:
     """Each sentence without its markers, and the numbers of the markers in or right behind it."""
     numbers: list[tuple[int, set[int]]] = []  # position in the bare text, markers there
     bare = ""

@@ -1,11 +1,11 @@
-"""The generated rung: prompt, stream, check, cite. What the checks do not carry is never the answer."""
+"""The generated rung: prompt, generate, check, cite. What the checks do not carry is never shown."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
-from rag.answer.check import check
-from rag.answer.cite import cite
+from rag.answer.check import check, claims
+from rag.answer.cite import Supported, cite
 from rag.answer.evidence import is_official
 from rag.answer.parts import Case, Reply
 from rag.answer.prompt import Prompt, render
@@ -17,13 +17,18 @@ _SENTENCES = 3  # more than that is rambling, and every further one is a risk
 
 
 def generated(case: Case) -> Generator[Token, None, Reply | None]:
-    """Tokens as they come; then the sentences that passages carry, cited, or None if none does. Raises ModelFailed."""
-    parts = case.parts
-    if case.language not in parts.policy.generate_languages or not all(map(is_official, case.usable)):
+    """Sentence after sentence, each shown only when a passage carries it; None if none does. Raises ModelFailed."""
+    if case.language not in case.parts.policy.generate_languages or not all(map(is_official, case.usable)):
         return None  # what customers write is quoted as theirs, never retold as ours
     prompt = case.clock.timed("prompt", build_prompt, case)
-    text = yield from _stream(case, prompt)
-    kept = case.clock.timed("check", check, text, prompt.passages, parts.rarity, parts.policy.support, prompt.messages[0].text)
+    kept: list[Supported] = []
+    for text in _sentence_by_sentence(case, prompt):
+        standing = _check(case, text, prompt)
+        if len(standing) <= len(kept):
+            break  # the newest sentence does not stand: what a model says after a slip is not worth the wait
+        kept = standing
+        case.clock.first_token()
+        yield Token(f"{kept[-1][0]} ")
     return cite(kept) if kept else None
 
 
@@ -42,47 +47,44 @@ def build_prompt(case: Case) -> Prompt:
     )
 
 
-def _stream(case: Case, prompt: Prompt) -> Generator[Token, None, str]:
-    started = case.clock.elapsed()
-    most = case.parts.policy.new_tokens
-    text, waiting, number = "", 0.0, 0
-    pieces = case.parts.generator.stream(prompt.messages, most, case.halted)
+def _check(case: Case, text: str, prompt: Prompt) -> list[Supported]:
+    parts = case.parts
+    return case.clock.timed("check", check, text, prompt.passages, parts.rarity, parts.policy.support, prompt.messages[0].text)
+
+
+def _sentence_by_sentence(case: Case, prompt: Prompt) -> Iterator[str]:
+    """The reply so far, each time another sentence of it is complete; at most _SENTENCES times."""
+    text, claimed, started = "", 0, case.clock.elapsed()
+    pieces = case.parts.generator.stream(prompt.messages, case.parts.policy.new_tokens, case.halted)
     try:
         for piece in pieces:
-            number += 1
-            waiting += case.clock.elapsed() - started
-            case.clock.first_token()
-            shown = harmless(piece, text)
-            text += shown
-            yield Token(shown)
-            started = case.clock.elapsed()
-            if sum(1 for _ in sentences(text)) > _SENTENCES:
-                return _whole(text)
+            text += piece
+            if len(claims(_complete(text))) > claimed:
+                claimed += 1
+                case.clock.add("generate", case.clock.elapsed() - started)
+                yield _complete(text)
+                if claimed == _SENTENCES:
+                    return
+                started = case.clock.elapsed()
     finally:
-        case.clock.add("generate", waiting)
         if isinstance(pieces, Generator):
             pieces.close()  # the shopper may have closed us: the model stops now, not when memory is next cleaned
-    return _whole(text) if case.halted() or number >= most else text
+    case.clock.add("generate", case.clock.elapsed() - started)
+    if len(claims(_whole(text))) > claimed:
+        yield _whole(text)
 
 
-def harmless(piece: str, before: str) -> str:
-    """`piece` such that no page can read HTML, a picture or a hidden link target into `before` + piece, wherever it was split."""
-    shown = ""
-    for character in piece:
-        last = (before + shown)[-1:]
-        if character in "<>":
-            continue
-        joined = (last == "]" and character in "([:") or (last == "!" and character == "[")
-        shown += f" {character}" if joined else character
-    return shown
+def _complete(text: str) -> str:
+    """Without the last sentence, which may go on."""
+    spans = list(sentences(text))
+    return text[: spans[-2][1]] if len(spans) > 1 else ""
 
 
 def _whole(text: str) -> str:
-    """Without the last sentence if it was cut off."""
+    """Without a last sentence that was cut off; a lone sentence is kept, its end may only lack a full stop."""
     spans = list(sentences(text))
-    if spans and text[spans[-1][1] - 1] not in ".!?。！？；]】":
-        return text[: spans[-2][1]] if len(spans) > 1 else ""
-    return text
+    cut = spans and text[spans[-1][1] - 1] not in ".!?。！？；]】"
+    return _complete(text) if cut and len(spans) > 1 else text
 
 
 def _best_sentences(case: Case, passage: Passage, most: int) -> str:
