@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from rag import build
 from rag.errors import ModelFailed
-from rag.evaluate.answers import Asker
+from rag.evaluate.answers import Asker, evaluate_answers, fingerprint
 from rag.evaluate.baselines import BestSentence, always_refuse
 from rag.evaluate.gold import Message, Question, Source
 from rag.evaluate.report import worst
 from rag.evaluate.result import EvaluationResult, conclude
 from rag.evaluate.rows import Row, RowFile
 from rag.evaluate.score import relevant_chunks, risk_coverage
+from rag.settings import Settings
 from rag.types import Answer, Chunk, Citation, Done, Event, History, Kind, Outcome, Passage, Query, Refused, Token, Turn
 
 RETURNS = "You can return any product within 30 days of delivery. Opened packs are fine."
@@ -243,3 +245,36 @@ def test_a_metric_that_raises_ends_the_run(rows: list[Row], monkeypatch: pytest.
     monkeypatch.setattr("rag.evaluate.metrics.rouge_l", broken)
     with pytest.raises(ValueError, match="broken metric"):
         conclude({"name": "x", "path": "x", "digest": "x", "questions": "6"}, {}, ITEMS, rows, {}, CHUNKS)
+
+
+def test_the_whole_way_with_the_fakes(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    for piece in CHUNKS:
+        (tmp_path / "shop" / piece.document).write_text(f"# {piece.document}\n\n{piece.text}\n", encoding="utf-8")
+    gold = tmp_path / "gold" / "mine"
+    gold.mkdir(parents=True)
+    lines = (item.model_dump_json() + "\n" for item in ITEMS)
+    (gold / "questions.jsonl").write_text("".join(lines), encoding="utf-8")
+    (tmp_path / "gold" / "gold.toml").write_text("today = 2026-11-24\n", encoding="utf-8")
+    settings = Settings(home=tmp_path / "home", corpus=tmp_path / "shop", fakes=True)
+    build.run_ingest(settings)
+    result = evaluate_answers(settings, gold, tmp_path / "out.json")
+    assert result.data["name"] == "mine" and result.data["today"] == "2026-11-24"
+    assert value(result, "retrieval.reachable") == 1.0
+    assert value(result, "citations.verbatim", "best sentence") == 1.0
+    assert result.overall["Shoptalk"]["failures"].value == 0
+    assert not (tmp_path / "home" / "record.sqlite").exists()  # an evaluation is no conversation of the shop
+    before = (tmp_path / "out.rows.jsonl").read_text(encoding="utf-8")
+    again = evaluate_answers(settings, gold, tmp_path / "out.json")
+    assert (tmp_path / "out.rows.jsonl").read_text(encoding="utf-8") == before and again.as_dict() == result.as_dict()
+    assert (tmp_path / "out.html").is_file()
+
+
+def test_everything_an_answer_depends_on_is_in_the_fingerprint() -> None:
+    settings = Settings()
+    base = fingerprint(settings, "index", "model")
+    assert base == fingerprint(settings.model_copy(update={"home": Path("elsewhere")}), "index", "model")
+    assert base != fingerprint(settings, "index 2", "model")
+    assert base != fingerprint(settings, "index", "model 2")
+    other = settings.model_copy(update={"retrieve": settings.retrieve.model_copy(update={"passages": 3})})
+    assert base != fingerprint(other, "index", "model")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rag.evaluate.result import EvaluationResult
     from rag.evaluate.retrieval import RetrievalResult
 
-WIDTH = 124
+WIDTH = 128
 GROUP_COLUMNS = {
     "score": "score",
     "retrieval.recall@5": "found in top 5",
@@ -101,7 +101,8 @@ def by_group(groups: Mapping[str, Figures]) -> Table:
     """One row a group, one column a metric."""
     table = Table(box=box.SIMPLE)
     for name in ("group", "n", *GROUP_COLUMNS.values()):
-        table.add_column(name, justify="left" if name == "group" else "right", min_width=max(map(len, name.split())))
+        widest = max(map(len, groups)) if name == "group" else max(map(len, name.split()))
+        table.add_column(name, justify="left" if name == "group" else "right", min_width=widest)
     for name, figures in groups.items():
         cells = (shown(metric, _bare(figures.get(metric))) for metric in GROUP_COLUMNS)
         table.add_row(name, str(figures["score"].n), *cells)
