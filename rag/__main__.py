@@ -142,7 +142,8 @@ def eval_answers(
     """Ask every gold question the way a shopper would and score retrieval, answers, refusals and citations."""
     from rag.evaluate.answers import evaluate_answers
 
-    result = evaluate_answers(load(home=home), gold, out, limit)
+    with progress_bar() as progress:
+        result = evaluate_answers(load(home=home), gold, out, limit, progress)
     print(result.table())
     raise typer.Exit(0 if result.passed else 1)
 
@@ -152,15 +153,18 @@ def eval_retrieval(
     folder: Annotated[Path, typer.Option("--set", help="A data set in the BEIR layout")],
     home: Home = None,
     limit: Limit = 0,
+    queries: Annotated[str, typer.Option(help="The set's file of queries")] = "queries.jsonl",
     out: Annotated[Path | None, typer.Option("--json", help="Where the result goes")] = None,
 ) -> None:
     """Ingest a BEIR-layout data set into a home of its own and score retrieval on it."""
     from rag.evaluate.retrieval import evaluate_retrieval
 
-    result = evaluate_retrieval(load(home=home), folder, limit)
+    with progress_bar() as progress:
+        result = evaluate_retrieval(load(home=home), folder, limit, queries, progress)
     if out:
         out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
     print(result.table())
+    raise typer.Exit(0 if result.passed else 1)
 
 
 @evaluation.command("corpus")

@@ -11,9 +11,6 @@ from datetime import date
 from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
-
 import rag
 from rag import build
 from rag.errors import ShoptalkError
@@ -21,11 +18,16 @@ from rag.evaluate.baselines import BestSentence, always_refuse
 from rag.evaluate.gold import Question, about, digest, load_gold
 from rag.evaluate.result import EvaluationResult, conclude
 from rag.evaluate.rows import Row, RowFile, failed_row, row_of
+from rag.ports import Progress
 from rag.settings import Settings
 from rag.types import Answer, Done, Event, HandOver, History, Passage, Query, Refused, Token
 
 FOUND = 10  # passages that retrieval is scored on
 APART = {"home", "corpus", "database_url", "serve", "shop"}  # settings that change no answer, or are in the index's digest
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """The progress of a run that nobody watches."""
 
 
 class Subject(Protocol):
@@ -41,7 +43,7 @@ class Subject(Protocol):
         """How strongly the answer's passages speak to its question."""
 
 
-def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0) -> EvaluationResult:
+def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0, progress: Progress = silent) -> EvaluationResult:
     """Ask every gold question (the first `limit`, if given) and write `out` (JSON) and the report page beside it (.html).
 
     Rows are kept beside `out` (.rows.jsonl); a run that was cut off goes on there. Nothing is recorded among the shoppers'
@@ -54,7 +56,7 @@ def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0) 
         try:
             key = fingerprint(settings, assistant.generation.manifest.digest, assistant.describe()["generator"])
             chunks = list(assistant.generation.store.chunks())
-            rows = Asker(assistant, key, assistant.warm_up).ask_all(items, RowFile(out.with_suffix(".rows.jsonl")))
+            rows = Asker(assistant, key, assistant.warm_up, progress).ask_all(items, RowFile(out.with_suffix(".rows.jsonl")))
             system = assistant.describe()
         finally:
             assistant.close()
@@ -98,6 +100,7 @@ class Asker:
     subject: Subject
     key: str
     warm_up: Callable[[], object] = lambda: None
+    progress: Progress = silent
 
     def ask_all(self, items: Sequence[Question], file: RowFile) -> list[Row]:
         """One row per question, in order. Questions that `file` holds a row for under the same key are not asked again."""
@@ -106,13 +109,12 @@ class Asker:
         if len(kept) < len(items):
             self.warm_up()
         rows: list[Row] = []
-        columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=Console(stderr=True)) as bar:
-            for item in bar.track(items, description="asking"):
-                if item.id not in kept:
-                    kept[item.id] = self.ask(item)
-                    file.append(kept[item.id])
-                rows.append(kept[item.id])
+        for item in items:
+            if item.id not in kept:
+                kept[item.id] = self.ask(item)
+                file.append(kept[item.id])
+            rows.append(kept[item.id])
+            self.progress("ask", len(rows), len(items))
         return rows
 
     def ask(self, item: Question) -> Row:

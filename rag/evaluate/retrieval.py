@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, track
-
 from rag import build
 from rag.evaluate import metrics
+from rag.evaluate.answers import silent
 from rag.evaluate.beir import BeirQuery, load_set, unpack
 from rag.evaluate.metrics import Figure
 from rag.evaluate.score import Figures
 from rag.evaluate.verdicts import Verdict, expectations, judge, passed
 from rag.fakes import ScriptedGenerator
+from rag.ports import Progress
 from rag.settings import Settings
 from rag.types import History, Passage
 
@@ -60,7 +58,9 @@ class RetrievalResult:
         return retrieval_text(self)
 
 
-def evaluate_retrieval(settings: Settings, folder: Path, limit: int = 0, queries: str = "queries.jsonl") -> RetrievalResult:
+def evaluate_retrieval(
+    settings: Settings, folder: Path, limit: int = 0, queries: str = "queries.jsonl", progress: Progress = silent
+) -> RetrievalResult:
     """Ingest the corpus of the BEIR-layout `folder` into home/sets/NAME-DIGEST and score retrieval on its queries.
 
     The second time nothing is embedded. Only queries with a relevant passage are asked (the first `limit`, if given).
@@ -71,15 +71,14 @@ def evaluate_retrieval(settings: Settings, folder: Path, limit: int = 0, queries
     if not (home / "corpus" / "corpus.jsonl").is_file():
         unpack(data.corpus, home / "corpus")
     settings = settings.model_copy(update={"home": home, "corpus": home / "corpus"})
-    with _progress() as progress:
-        report = build.run_ingest(settings, progress)
+    report = build.run_ingest(settings, progress)
     embedder = build.build_embedder(settings)
     generation = build.build_generations(settings).open(embedder.fingerprint)
     source = build.build_source(settings, generation, embedder)
     parts = build.build_parts(settings, generation, source, embedder, ScriptedGenerator())  # nothing is generated here
     asked = data.queries[: limit or None]
     try:
-        figures = score(lambda text, history, k: source.find(parts.rewrite(text, history), k), asked)
+        figures = score(lambda text, history, k: source.find(parts.rewrite(text, history), k), asked, progress)
     finally:
         generation.store.close()
     described = {
@@ -97,12 +96,12 @@ def evaluate_retrieval(settings: Settings, folder: Path, limit: int = 0, queries
     return RetrievalResult(described, system, figures, verdicts, whole)
 
 
-def score(find: Find, queries: Sequence[BeirQuery]) -> Figures:
+def score(find: Find, queries: Sequence[BeirQuery], progress: Progress = silent) -> Figures:
     """Recall@1/5/10, MRR@10, nDCG@10 and milliseconds per query, over all queries."""
     find(queries[0].text, queries[0].history, CHUNKS)  # weights load at the first use
     marks: dict[str, list[float]] = {}
     took: list[float] = []
-    for query in track(queries, description="asking", console=Console(stderr=True)):
+    for done, query in enumerate(queries, start=1):
         started = time.perf_counter()
         passages = find(query.text, query.history, CHUNKS)
         took.append((time.perf_counter() - started) * 1000)
@@ -112,6 +111,7 @@ def score(find: Find, queries: Sequence[BeirQuery]) -> Figures:
             marks.setdefault(f"recall@{k}", []).append(metrics.recall_at(relevances, total, k))
         marks.setdefault("mrr@10", []).append(metrics.reciprocal_rank(relevances))
         marks.setdefault("ndcg@10", []).append(metrics.ndcg(relevances, total))
+        progress("ask", done, len(queries))
     figures: dict[str, Figure] = {name: metrics.mean(values, interval=True) for name, values in marks.items()}
     return figures | {f"latency.p{share}": metrics.percentile(took, share) for share in (50, 95)}
 
@@ -119,18 +119,3 @@ def score(find: Find, queries: Sequence[BeirQuery]) -> Figures:
 def entries(passages: Sequence[Passage]) -> list[str]:
     """The entries the chunks belong to, best first, each once, at most ten."""
     return list(dict.fromkeys(passage.chunk.entry for passage in passages))[:FOUND]
-
-
-@contextmanager
-def _progress() -> Iterator[build.Progress]:
-    """A bar on stderr, one line per stage of the ingest."""
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        tasks: dict[str, Any] = {}
-
-        def advance(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total)
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield advance
