@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from rag.evaluate.result import EvaluationResult
     from rag.evaluate.retrieval import RetrievalResult
 
-WIDTH = 128
+WIDTH = 118
 GROUP_COLUMNS = {
     "score": "score",
-    "retrieval.recall@5": "found in top 5",
+    "retrieval.recall@5": "found top-5",
     "answers.right": "right",
     "answers.wrong": "wrong",
     "answers.token_f1": "F1 English",
@@ -101,8 +101,7 @@ def by_group(groups: Mapping[str, Figures]) -> Table:
     """One row a group, one column a metric."""
     table = Table(box=box.SIMPLE)
     for name in ("group", "n", *GROUP_COLUMNS.values()):
-        widest = max(map(len, groups)) if name == "group" else max(map(len, name.split()))
-        table.add_column(name, justify="left" if name == "group" else "right", min_width=widest)
+        table.add_column(name.replace(" ", "\n"), justify="left" if name == "group" else "right", no_wrap=True)
     for name, figures in groups.items():
         cells = (shown(metric, _bare(figures.get(metric))) for metric in GROUP_COLUMNS)
         table.add_row(name, str(figures["score"].n), *cells)
