@@ -82,11 +82,11 @@ class AnswerSettings(Section):
 
     rungs: tuple[Literal["smalltalk", "faq", "generated", "quote"], ...] = ("smalltalk", "faq", "generated", "quote")
     faq_threshold_en: float = Field(0.8, ge=0)  # a vetted answer is given at or above this question similarity
-    faq_threshold_zh: float = Field(0.5, ge=0)
-    refuse_below_en: float = Field(0.4, ge=0)  # best passage's evidence below which the documents do not hold the answer
-    refuse_below_zh: float = Field(0.3, ge=0)
-    quote_threshold_en: float = Field(0.4, ge=0)  # a sentence is quoted as the answer at or above this score
-    quote_threshold_zh: float = Field(0.3, ge=0)
+    faq_threshold_zh: float = Field(0.65, ge=0)
+    refuse_below_en: float = Field(0.25, ge=0)  # probability of the best sentence below which the documents do not hold the answer
+    refuse_below_zh: float = Field(0.25, ge=0)
+    quote_threshold_en: float = Field(0.25, ge=0)  # ... from which it is quoted as the answer
+    quote_threshold_zh: float = Field(0.25, ge=0)
     generate_languages: tuple[Literal["en", "zh"], ...] = ("en",)  # those the generator can write
     support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
     prompt_tokens: int = Field(600, ge=100)

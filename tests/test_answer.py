@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from answering import CHUNKS, OLD_RETURNS, PAY, RETURNS, chunk, golden, make_parts
+from answering import OLD_RETURNS, PAY, RETURNS, chunk, golden, make_parts
 
 from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
@@ -106,11 +106,9 @@ def test_what_the_documents_do_not_hold_is_refused_with_the_contact() -> None:
 
 
 def test_a_near_miss_names_at_most_two_topics() -> None:
-    parts = make_parts(
-        refuse_below_en=0.9, chunks=[*CHUNKS, chunk("a.md#1", "A return label of any product is printed.", "Labels")]
-    )
-    given = ask("How long is the return label of any product valid?", parts)
-    assert given.outcome is Outcome.REFUSED and given.text.endswith("What I do have is about: Returns; Labels.")
+    same = [chunk(f"{title}.md#1", "A return label is valid for a year.", title) for title in ("Labels", "Parcels", "Returns")]
+    given = ask("How long is the return label valid?", make_parts(refuse_below_en=0.5, chunks=same))
+    assert given.outcome is Outcome.REFUSED and given.text.endswith("What I do have is about: Labels; Parcels.")
 
 
 def test_a_document_out_of_force_is_not_answered_from() -> None:

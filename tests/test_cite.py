@@ -30,10 +30,14 @@ def test_the_quote_is_the_shortest_run_that_states_it() -> None:
 def test_units_are_what_can_be_read_alone() -> None:
     page = chunk("a.md#1", "# Care\n\n- Rinse it. Dry it.\n1. Open the lid\n\n| a | b |\n|---|---|\n| 10 | 5 % |\n", "Lamp")
     single = ["Rinse it.", "Dry it.", "Open the lid", "| a | b |", "| 10 | 5 % |"]
-    assert [unit.text for unit in units(page) if not unit.is_list] == single
-    assert [unit.text for unit in units(page) if unit.is_list] == ["- Rinse it. Dry it.\n1. Open the lid"]
+    assert [unit.text for unit in units(page) if not unit.is_whole] == single
+    assert [unit.text for unit in units(page) if unit.is_whole] == ["- Rinse it. Dry it.\n1. Open the lid"]
     assert all(page.text[unit.start : unit.end] == unit.text for unit in units(page))
-    assert [unit.text for unit in units(PAY)] == [PAY.answer]
+    assert [unit.text for unit in units(PAY)] == [
+        "We accept Visa and Mastercard.",
+        PAY.answer,
+        "Invoices are for companies only.",
+    ]
     steps = chunk("b.md#1", "Do this:\n\n1. Open it.\n2. Close it.\n\nDone.", "Lamp")
     assert [unit.text for unit in units(steps)] == ["Do this:\n\n1. Open it.\n2. Close it.", "Open it.", "Close it.", "Done."]
     named = chunk("c.jsonl#1", "Ember 400 (PB-HL210)\nPrice: 5 EUR.", "Ember 400", Kind.PRODUCT)

@@ -35,8 +35,8 @@ def answer(question: str, history: History, parts: Parts, stopped: Callable[[], 
     case.query = case.clock.timed("rewrite", parts.rewrite, case.query.question, history)
     case.passages = tuple(case.clock.timed("retrieve", parts.source.find, case.query, parts.passages))
     yield Sources(case.query, case.passages)
-    case.usable = tuple(parts.gauge.usable(case.query, case.passages, parts.day(), case.threshold))
-    for name in parts.policy.rungs if parts.gauge.strong(case.query, case.usable, case.threshold) else ():
+    case.clock.timed("rank", case.weigh)
+    for name in parts.policy.rungs:
         reply = (yield from RUNGS[name](case)) if name in RUNGS else None
         if reply:
             yield Done(case.close(Outcome.ANSWERED, reply.text, name, citations=reply.citations))

@@ -9,7 +9,6 @@ from rag.answer.cite import Supported, cite
 from rag.answer.evidence import is_official
 from rag.answer.parts import Case, Reply
 from rag.answer.prompt import Prompt, render
-from rag.answer.quote import score_units
 from rag.language import sentences
 from rag.types import Passage, Token
 
@@ -18,7 +17,7 @@ _SENTENCES = 3  # more than that is rambling, and every further one is a risk
 
 def generated(case: Case) -> Generator[Token, None, Reply | None]:
     """Sentence after sentence, each shown only when a passage carries it; None if none does. Raises ModelFailed."""
-    if case.language not in case.parts.policy.generate_languages or not all(map(is_official, case.usable)):
+    if not case.answerable or case.language not in case.parts.policy.generate_languages or not all(map(is_official, case.usable)):
         return None  # what customers write is quoted as theirs, never retold as ours
     prompt = case.clock.timed("prompt", build_prompt, case)
     kept: list[Supported] = []
@@ -29,7 +28,17 @@ def generated(case: Case) -> Generator[Token, None, Reply | None]:
         kept = standing
         case.clock.first_token()
         yield Token(f"{kept[-1][0]} ")
-    return cite(kept) if kept else None
+    return cite(kept) if any(_answers(case, passage, where) for _, passage, where in kept) else None
+
+
+def _answers(case: Case, passage: Passage, where: tuple[int, int]) -> bool:
+    """Whether what a sentence rests on is itself likely to answer the question: true sentences can be beside the point."""
+    start, end = where
+    return any(
+        candidate.passage.chunk.id == passage.chunk.id and candidate.unit.start < end and start < candidate.unit.end
+        for candidate in case.candidates
+        if candidate.probability >= case.threshold
+    )
 
 
 def build_prompt(case: Case) -> Prompt:
@@ -88,5 +97,5 @@ def _whole(text: str) -> str:
 
 
 def _best_sentences(case: Case, passage: Passage, most: int) -> str:
-    best = sorted(score_units(case, [passage])[:most], key=lambda item: item.unit.start)
-    return "\n".join(item.unit.text for item in best) or passage.chunk.text[:200]
+    mine = [c.unit for c in case.candidates if c.passage.chunk.id == passage.chunk.id and not c.unit.is_whole]
+    return "\n".join(unit.text for unit in sorted(mine[:most], key=lambda unit: unit.start))

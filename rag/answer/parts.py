@@ -10,7 +10,8 @@ from datetime import date
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
-from rag.answer.evidence import Gauge
+from rag.answer.evidence import heard, usable
+from rag.answer.rank import Candidate, Matrix, Ranker, fitted
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity
@@ -38,20 +39,16 @@ class Parts:
     contacts: Mapping[Language, str]
     shops: Mapping[Language, str]
     names: frozenset[str] = frozenset()  # of products, in any language
+    weights: Mapping[Language, Matrix] = field(default_factory=fitted)  # of rag.answer.rank.FEATURES
 
     def day(self) -> date:
         """The day that validity is judged by."""
         return self.policy.today or date.today()
 
     @cached_property
-    def similarity(self) -> Similarity:
-        """How alike two questions or sentences are; remembers vectors, so it lives as long as the parts."""
-        return Similarity(self.embedder, self.rarity)
-
-    @cached_property
-    def gauge(self) -> Gauge:
-        """How strongly passages speak to a question."""
-        return Gauge(self.rarity, Subjects(self.names))
+    def ranker(self) -> Ranker:
+        """Weighs candidates; it remembers vectors, so it lives as long as the parts."""
+        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder, self.rarity), self.weights)
 
 
 class Clock:
@@ -97,7 +94,7 @@ class Reply:
 
 @dataclass(slots=True)
 class Case:
-    """One question being answered. `passages` is what was found; `usable` what may be answered from, best first."""
+    """One question being answered: what was found; what of it may be answered from and its units, both by likelihood."""
 
     query: Query
     history: History
@@ -108,6 +105,7 @@ class Case:
     note: str = ""  # said before the answer, e.g. that the question was cut
     passages: tuple[Passage, ...] = ()
     usable: tuple[Passage, ...] = ()
+    candidates: tuple[Candidate, ...] = ()
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -115,9 +113,20 @@ class Case:
         """The language to answer in."""
         return self.query.language
 
+    def weigh(self) -> None:
+        """Sort out what may be answered from, and rank its units."""
+        found = usable(self.passages, self.language, self.parts.day())
+        self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found), self.threshold))
+        self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the likeliest unit is likely enough to say anything."""
+        return bool(self.candidates) and self.candidates[0].probability >= self.threshold
+
     @property
     def threshold(self) -> float:
-        """Evidence below which nothing is answered."""
+        """Probability of the best unit below which nothing is answered, but for vetted answers."""
         return self.parts.policy.refuse_below(self.language)
 
     def say(self, key: str, **holes: object) -> str:

@@ -6,16 +6,15 @@ from rag.answer.parts import Case
 from rag.types import Outcome, Refused
 
 _TOPICS = 2
-_NEAR = 0.6  # of the threshold: nearer than that, a topic is worth naming
+_NEAR = 0.5  # of the threshold: likelier than that, a topic is worth naming
 
 
 def refuse(case: Case, reason: str = "no_answer") -> Refused:
     """A refusal with at most two nearby topics and the contact; it states nothing else."""
-    nearby = _NEAR * case.threshold
-    titles = [p.chunk.title for p in case.usable if p.chunk.title and case.parts.gauge.evidence(case.query, p) >= nearby]
+    near = [candidate for candidate in case.candidates if candidate.probability >= _NEAR * case.threshold]
+    titles = [candidate.passage.chunk.title for candidate in near if candidate.passage.chunk.title]
     text = case.say(reason)
     if topics := list(dict.fromkeys(titles))[:_TOPICS]:
-        comma = "、" if case.language == "zh" else "; "
-        space = "" if case.language == "zh" else " "
+        comma, space = ("、", "") if case.language == "zh" else ("; ", " ")
         text += space + case.say("nearest", topics=comma.join(topics))
     return Refused(case.close(Outcome.REFUSED, text, "refusal", reason))

@@ -64,6 +64,11 @@ class Rarity:
         """Inverse document frequency (Spärck Jones 1972) scaled to 0..1 by that of an unseen term."""
         return math.log(1 + self._texts / (1 + self._counts[term])) / math.log(1 + self._texts)
 
+    def unseen(self, wanted: Collection[str]) -> float:
+        """Share, by weight, of the `wanted` terms that are in no text; 0 if nothing is wanted."""
+        total = self.total(wanted)
+        return self.total([term for term in wanted if not self._counts[term]]) / total if total else 0.0
+
     def total(self, wanted: Collection[str]) -> float:
         """Sum of weights."""
         return sum(map(self.weight, wanted))

@@ -25,7 +25,7 @@ class Unit:
     end: int
     text: str
     subject: str
-    is_list: bool = False  # several items, which are units of their own as well
+    is_whole: bool = False  # a list or a vetted answer, whose parts are units as well
 
 
 @functools.lru_cache(maxsize=4096)
@@ -34,13 +34,14 @@ def units(chunk: Chunk) -> tuple[Unit, ...]:
     first, last = 0, len(chunk.text)
     if chunk.kind is Kind.FAQ and chunk.answer and (at := chunk.text.rfind(chunk.answer)) >= 0:
         first, last = at, at + len(chunk.answer)
-        if len(chunk.answer) <= _LONGEST:
-            return (Unit(first, last, chunk.answer, chunk.title),)
     subject = " > ".join(dict.fromkeys((chunk.title, *chunk.headings)))
     names_itself = chunk.kind in (Kind.PRODUCT, Kind.ROW) and chunk.text.startswith(chunk.title)
     spans = [(*span, False) for span in _sentences(chunk.text, first, last) if span[0] or not names_itself]
     spans += [(*span, True) for span in _lists(chunk.text, first, last)]
-    return tuple(Unit(start, end, chunk.text[start:end], subject, is_list) for start, end, is_list in sorted(spans))
+    if (first, last) != (0, len(chunk.text)) and last - first <= _LONGEST:
+        spans.append((first, last, len(spans) > 1))  # a vetted answer whole
+    spans = sorted(set(spans))
+    return tuple(Unit(start, end, chunk.text[start:end], subject, is_whole) for start, end, is_whole in spans)
 
 
 def _sentences(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,165 @@
+"""How likely each quotable unit of the passages is the answer: features, fitted weights, one softmax with "none of them".
+
+P(unit) = exp(w . f(unit)) / (1 + sum over all units of exp(w . f)), so candidates compete with one another and with declining
+(a conditional logit with an outside option; McFadden 1974). The weights lie in weights.toml, fitted by rag.answer.fit.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.answer.similarity import Similarity
+from rag.answer.subjects import Subjects
+from rag.answer.terms import Rarity, term_set
+from rag.answer.units import Unit, units
+from rag.language import fold
+from rag.types import Chunk, Kind, Language, Passage, Query
+
+FILE = Path(__file__).with_name("weights.toml")
+# One column each, in this order. cos_*: cosines; cov_*: share, by rarity, of what is asked.
+FEATURES = (
+    "one",  # the constant
+    "cos_unit",  # unit with its subject
+    "cos_text",  # unit alone
+    "dense",  # passage
+    "cov_text",  # ... that the unit says itself
+    "cov_unit",  # ... that the unit or its headings say
+    "cov_chunk",  # ... that the whole passage says
+    "concepts",  # share of the concepts asked for that the unit touches; 0.5 if none is asked for
+    "about",  # 1: the passage is about a product that the question names; 0.5: it mentions one, or none is named
+    "unknown",  # the question names a model that the shop does not have
+    "unseen",  # share of what is asked that no document says
+    "rank",  # 1 / rank of the passage
+    "faq",
+    "product",
+    "is_whole",  # a list or a vetted answer as one
+    "length",  # log2 of hundreds of characters
+    "asked_before",  # likeness to the FAQ's question or one of its similar questions; 0 for other kinds
+    "denied",  # likeness to the nearest of the FAQ's negative questions
+    "quantity",  # 1: a number is asked for and there, -1: asked for and missing, 0: not asked for
+)
+_ASKS_QUANTITY = re.compile(
+    r"how (?:many|much|long|far|heavy|big|tall|old|often|hot|cold|loud|bright)|what time|price|"
+    r"多少|几|多久|多长|多重|多远|多大|多高|价"
+)
+_NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twice|once)\b|[一二两三四五六七八九十百千]")
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A unit of a passage and the probability that it is the answer."""
+
+    probability: float
+    passage: Passage
+    unit: Unit
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Weighs what the passages offer against a question."""
+
+    rarity: Rarity
+    subjects: Subjects
+    similarity: Similarity
+    weights: Mapping[Language, Matrix]
+
+    def rank(self, query: Query, passages: Sequence[Passage]) -> list[Candidate]:
+        """All units of `passages`, the likeliest first; the probabilities sum to less than 1, the rest is "none of them"."""
+        found = [(passage, unit) for passage in passages for unit in units(passage.chunk)]
+        if not found:
+            return []
+        scores = self.features(query, passages) @ self.weights[query.language]
+        shares = np.exp(scores - scores.max())
+        probabilities = shares / (shares.sum() + math.exp(-scores.max()))
+        ranked = [Candidate(float(p), *pair) for p, pair in zip(probabilities, found, strict=True)]
+        return sorted(ranked, key=lambda candidate: -candidate.probability)
+
+    def features(self, query: Query, passages: Sequence[Passage]) -> Matrix:
+        """Shape (units of all passages in their order, len(FEATURES))."""
+        rows = [row for rank, passage in enumerate(passages, start=1) for row in self._rows(query, passage, rank)]
+        return np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
+
+    def asked(self, query: Query) -> frozenset[str]:
+        """The terms of the question besides the products it names; all of them if it only names products."""
+        named = frozenset().union(*map(term_set, self.subjects.mentioned(query.text)))
+        return (term_set(query.text) - named) or term_set(query.text)
+
+    def _rows(self, query: Query, passage: Passage, rank: int) -> list[dict[str, float]]:
+        pieces, asked = units(passage.chunk), self.asked(query)
+        concepts = {term for term in asked if term.startswith("~")}
+        wants_number = bool(_ASKS_QUANTITY.search(fold(query.text)))
+        shared = self._of_passage(query, passage) | {"one": 1.0, "rank": 1 / rank, "unseen": self.rarity.unseen(asked)}
+        rows = []
+        for unit, (cos_unit, cos_text) in zip(pieces, self._cosines(query, pieces), strict=True):
+            headed = term_set(f"{unit.subject}\n{unit.text}")
+            states_number = bool(_NUMBER.search(fold(unit.text)))
+            rows.append(
+                shared
+                | {
+                    "cos_unit": cos_unit,
+                    "cos_text": cos_text,
+                    "cov_text": self.rarity.coverage(asked, term_set(unit.text)),
+                    "cov_unit": self.rarity.coverage(asked, headed),
+                    "concepts": len(concepts & headed) / len(concepts) if concepts else 0.5,
+                    "is_whole": float(unit.is_whole),
+                    "length": math.log2(len(unit.text) / 100),
+                    "quantity": (1.0 if states_number else -1.0) if wants_number else 0.0,
+                }
+            )
+        return rows
+
+    def _of_passage(self, query: Query, passage: Passage) -> dict[str, float]:
+        chunk = passage.chunk
+        named = self.subjects.mentioned(query.text)
+        is_faq = chunk.kind is Kind.FAQ
+        return {
+            "dense": passage.scores.get("dense", 0.0),
+            "cov_chunk": self.rarity.coverage(self.asked(query), term_set(chunk.search_text)),
+            "about": self._about(named, chunk),
+            "unknown": float(bool(self.subjects.unknown(query.text))),
+            "faq": float(is_faq),
+            "product": float(chunk.kind in (Kind.PRODUCT, Kind.ROW)),
+            "asked_before": self.likeness(query, (chunk.title, *chunk.aliases)) if is_faq else 0.0,
+            "denied": self.likeness(query, chunk.negatives) if is_faq else 0.0,
+        }
+
+    def _about(self, named: frozenset[str], chunk: Chunk) -> float:
+        if not named:
+            return 0.5
+        if named & self.subjects.mentioned(" ".join((chunk.title, *chunk.aliases))):
+            return 1.0
+        return 0.5 if named & self.subjects.mentioned(chunk.search_text) else 0.0
+
+    def _cosines(self, query: Query, pieces: Sequence[Unit]) -> Sequence[tuple[float, float]]:
+        if query.language != "en" or not pieces:
+            return [(0.0, 0.0)] * len(pieces)
+        both = self.similarity.cosines(query.text, [f"{u.subject}: {u.text}" for u in pieces] + [u.text for u in pieces])
+        return list(zip(map(float, both[: len(pieces)]), map(float, both[len(pieces) :]), strict=True))
+
+    def likeness(self, query: Query, questions: Sequence[str]) -> float:
+        """0..1: how near the query is to the nearest of `questions`; 0 if there are none."""
+        if not questions:
+            return 0.0
+        if query.language == "en":
+            return float(self.similarity.cosines(query.text, questions).max())
+        return max(self.similarity.overlap(query.text, question) for question in questions)
+
+
+@functools.lru_cache(maxsize=1)
+def fitted() -> dict[Language, Matrix]:
+    """The weights of weights.toml by language, each of shape (len(FEATURES),)."""
+    tables = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    languages: tuple[Language, ...] = get_args(Language)
+    return {language: np.array([tables[language][name] for name in FEATURES], dtype=np.float64) for language in languages}

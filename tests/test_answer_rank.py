@@ -1,0 +1,140 @@
+"""Candidates, their probabilities, and how weights and thresholds are fitted."""
+
+from __future__ import annotations
+
+import datetime
+import tomllib
+
+import numpy as np
+import pytest
+from answering import CHUNKS, LAMP, PAY, RETURNS, WEIGHTS, chunk
+
+from rag.answer.evidence import fit_threshold, heard, usable
+from rag.answer.fit import fit
+from rag.answer.rank import FEATURES, FILE, Ranker, fitted
+from rag.answer.similarity import Similarity
+from rag.answer.subjects import Subjects
+from rag.answer.terms import Rarity, term_set
+from rag.errors import DataError
+from rag.fakes import HashEmbedder
+from rag.types import Facets, Passage, Query
+
+NAMES = ("Pinebeck Ember 400 Headlamp", "Pinebeck Ember 300 Headlamp", "余烬 400 头灯", "Pinebeck Dune Brush Set 6", "Gift box")
+
+
+def ranker(weights: np.ndarray = WEIGHTS) -> Ranker:
+    rarity = Rarity.of(item.search_text for item in CHUNKS)
+    return Ranker(rarity, Subjects(NAMES), Similarity(HashEmbedder(), rarity), {"en": weights, "zh": weights})
+
+
+def query(text: str, language: str = "en") -> Query:
+    return Query(text, text, language)  # type: ignore[arg-type]
+
+
+def column(name: str, text: str, *chunks: object, language: str = "en") -> list[float]:
+    passages = [Passage(item, 1.0) for item in chunks]  # type: ignore[arg-type]
+    return [float(value) for value in ranker().features(query(text, language), passages)[:, FEATURES.index(name)]]
+
+
+def test_probabilities_are_a_softmax_with_none_of_them() -> None:
+    flat = ranker(np.zeros(len(FEATURES))).rank(query("anything"), [Passage(RETURNS, 1.0)])
+    assert [candidate.probability for candidate in flat] == pytest.approx([1 / 4] * 3)
+    best, *rest = ranker().rank(query("What does a return label cost?"), [Passage(RETURNS, 1.0), Passage(LAMP, 1.0)])
+    assert best.unit.text == "A return label costs 4.90 EUR."
+    assert best.probability + sum(candidate.probability for candidate in rest) < 1
+    assert ranker().rank(query("anything"), []) == []
+
+
+def test_no_units_no_candidates() -> None:
+    assert ranker().rank(query("anything"), [Passage(chunk("a.md#1", "# Heading"), 1.0)]) == []
+
+
+def test_what_the_features_see() -> None:
+    assert column("about", "How heavy is the ember400?", LAMP, PAY) == [1.0] * 4 + [0.0] * 3
+    assert column("about", "How heavy is it?", LAMP) == [0.5] * 4
+    assert column("unknown", "How heavy is the Ember 500?", LAMP) == [1.0] * 4
+    assert column("concepts", "how much does it weigh", LAMP) == [0.0, 0.0, 1.0, 0.0]
+    assert column("concepts", "余烬 400 多重", LAMP, language="zh") == [0.0, 0.0, 1.0, 0.0]
+    assert column("quantity", "How long can I return it?", RETURNS) == [1.0, -1.0, 1.0]
+    assert column("faq", "Which cards?", PAY, LAMP) == [1.0] * 3 + [0.0] * 4
+    assert column("asked_before", "Can I pay by credit card?", PAY)[0] == pytest.approx(1.0)
+    assert column("denied", "Do you sell gift cards?", PAY)[0] == pytest.approx(1.0)
+    assert column("is_whole", "Which cards?", PAY) == [0.0, 1.0, 0.0]
+
+
+def test_subjects_are_lines_with_numbers_and_names_without() -> None:
+    subjects = Subjects(NAMES)
+    assert subjects.mentioned("EMBER-400 or the gift box?") == {"ember 400", "gift box"}
+    assert subjects.mentioned("请问余烬400多重") == {"余烬 400"} and not subjects.mentioned("within 400 days")
+    assert subjects.unknown("the Ember 500") == {"ember 500"} and not subjects.unknown("set 5 alarms, Ember 300")
+    assert not Subjects(()).mentioned("Ember 400")
+
+
+def test_concepts_meet_across_wordings_and_languages() -> None:
+    for question in ("how much is it", "多少钱", "What does it cost?"):
+        assert "~price" in term_set(question) & term_set("Price: 49.90 EUR")
+    assert "~return" in term_set("can I send it back") & term_set("无理由退货")
+
+
+def test_rarity_weighs_what_few_texts_say() -> None:
+    rarity = Rarity.of(["lamp red", "lamp blue", "lamp green", "lamp"])
+    assert rarity.weight("never") == pytest.approx(1.0) and rarity.weight("lamp") < rarity.weight("red") < 1
+    assert rarity.coverage({"red", "lamp"}, {"lamp"}) < 0.5 and rarity.coverage(set(), {"lamp"}) == 0
+    assert rarity.unseen({"lamp", "never"}) > 0.5
+
+
+def test_fitting_finds_what_tells_right_from_wrong() -> None:
+    one, tells = FEATURES.index("one"), FEATURES.index("cov_text")
+    rng = np.random.default_rng(0)
+    examples = []
+    for number in range(60):
+        features = np.zeros((5, len(FEATURES)))
+        features[:, one] = 1.0
+        features[:, tells] = rng.uniform(0, 0.3, 5)
+        answerable = number % 3 > 0
+        features[2, tells] += 0.7 * answerable
+        examples.append((features, [answerable and row == 2 for row in range(5)]))
+    weights = fit(examples, steps=800)
+    assert weights[tells] > 3 and weights[one] < -1 and np.allclose(np.delete(weights, [one, tells]), 0)
+    assert np.array_equal(weights, fit(examples, steps=800))
+
+
+@pytest.mark.parametrize(
+    ("scores", "good", "cost", "threshold"),
+    [
+        ([0.9, 0.7, 0.3, 0.1], [True, True, False, False], 1.0, 0.5),
+        ([0.9, 0.7, 0.3, 0.1], [True, False, True, True], 1.0, 0.1 - 1e-6),
+        ([0.9, 0.7, 0.3, 0.1], [True, False, True, True], 3.0, 0.8),
+        ([0.9, 0.9], [True, False], 2.0, 0.9 + 1e-6),
+        ([0.4], [False], 1.0, 0.4 + 1e-6),
+    ],
+)
+def test_the_threshold_that_earns_most(scores: list[float], good: list[bool], cost: float, threshold: float) -> None:
+    assert fit_threshold(scores, good, cost) == pytest.approx(threshold)
+
+
+def test_a_threshold_needs_cases() -> None:
+    with pytest.raises(DataError, match="found 0 and 0"):
+        fit_threshold([], [])
+
+
+def test_the_weights_file_names_every_feature() -> None:
+    tables = tomllib.loads(FILE.read_text(encoding="utf-8"))
+    assert {language: set(table) for language, table in tables.items()} == {"en": set(FEATURES), "zh": set(FEATURES)}
+    assert all(values.shape == (len(FEATURES),) for values in fitted().values())
+
+
+def test_officials_are_heard_first() -> None:
+    rumour = Passage(chunk("tips.md#1", "A return label costs nothing.", "Tips", facets=Facets("en", trust="community")), 1.0)
+    ranked = ranker().rank(query("What does a return label cost?"), [rumour, Passage(RETURNS, 1.0)])
+    assert all(candidate.passage.chunk is RETURNS for candidate in heard(ranked, 0.1))
+    assert heard(ranked, 0.99) == ranked
+
+
+def test_usable_passages_are_in_force_and_native() -> None:
+    day = datetime.date(2026, 11, 24)
+    future = chunk("b.md#1", "Soon.", facets=Facets("en", valid_from=datetime.date(2027, 1, 1)))
+    foreign = chunk("c.md#1", "以后。")
+    found = [Passage(item, 1.0) for item in (future, foreign, RETURNS)]
+    assert [passage.chunk for passage in usable(found, "en", day)] == [RETURNS]
+    assert [passage.chunk for passage in usable(found[:2], "en", day)] == [foreign]
