@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rag.evaluate.result import EvaluationResult
     from rag.evaluate.retrieval import RetrievalResult
 
-WIDTH = 118
+WIDTH = 122
 GROUP_COLUMNS = {
     "score": "score",
     "retrieval.recall@5": "found top-5",
