@@ -160,9 +160,12 @@ class Assistant:
         return query, live.source.find(query, k)
 
     def evidence(self, answer: Answer) -> float:
-        """How strongly the answer's best passage speaks to its question: what the threshold of refusing is compared with."""
-        gauge = self._current().parts.gauge
-        return max((gauge.evidence(answer.query, passage) for passage in answer.passages), default=0.0)
+        """How likely the best piece of the answer's passages is what was asked for: refusing looks at this number."""
+        from rag.answer.evidence import usable
+
+        parts = self._current().parts
+        ranked = parts.ranker.rank(answer.query, usable(answer.passages, answer.language, parts.day()))
+        return ranked[0].probability if ranked else 0.0
 
     def vote(self, answer_id: str, value: int, comment: str = "") -> None:
         """Keep a shopper's thumb (+1 or -1); the last one counts. Raises DataError for an unknown answer."""
