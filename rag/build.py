@@ -82,10 +82,12 @@ def build_source(settings: Settings, generation: Generation, embedder: Embedder)
     """Dense and lexical search over one generation, fused."""
     from rag.retrieve.dense import DenseSource
     from rag.retrieve.fuse import FusedSource
+    from rag.retrieve.products import Products
 
     retrieve = settings.retrieve
     weights: dict[Language, float] = {"en": retrieve.lexical_weight_en, "zh": retrieve.lexical_weight_zh}
-    return FusedSource(DenseSource(generation.store, embedder), generation.lexical, weights, retrieve.candidates)
+    products = Products.of(generation.store.chunks())
+    return FusedSource(DenseSource(generation.store, embedder), generation.lexical, weights, retrieve.candidates, products)
 
 
 def build_parts(
@@ -94,14 +96,16 @@ def build_parts(
     """What answer() is handed for one generation."""
     from rag.answer.parts import Parts
     from rag.answer.terms import Rarity
+    from rag.retrieve.products import Products
     from rag.retrieve.rewrite import rewrite
 
     chunks = list(generation.store.chunks())
+    products = Products.of(chunks)
     names = frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
     shop = settings.shop
     return Parts(
         source=source,
-        rewrite=lambda question, history: rewrite(question, history, names),
+        rewrite=lambda question, history: rewrite(question, history, products),
         embedder=embedder,
         generator=generator,
         rarity=Rarity.of(chunk.search_text for chunk in chunks),

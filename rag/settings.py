@@ -72,9 +72,9 @@ class RetrieveSettings(Section):
     """[retrieve]: weights of the lexical source against the dense one, by the question's language."""
 
     passages: int = Field(5, ge=1, le=20)
-    candidates: int = Field(50, ge=1)
-    lexical_weight_en: float = Field(0.5, ge=0, le=1)
-    lexical_weight_zh: float = Field(0.9, ge=0, le=1)
+    candidates: int = Field(100, ge=1)
+    lexical_weight_en: float = Field(0.25, ge=0, le=1)
+    lexical_weight_zh: float = Field(0.8, ge=0, le=1)
 
 
 class AnswerSettings(Section):
@@ -83,7 +83,9 @@ class AnswerSettings(Section):
     rungs: tuple[Literal["smalltalk", "faq", "generated", "quote"], ...] = ("smalltalk", "faq", "generated", "quote")
     faq_threshold_en: float = Field(0.8, ge=0)  # a vetted answer is given at or above this question similarity
     faq_threshold_zh: float = Field(0.65, ge=0)
-    refuse_below_en: float = Field(0.25, ge=0)  # probability of the best sentence below which the documents do not hold the answer
+    refuse_below_en: float = Field(
+        0.25, ge=0
+    )  # probability of the best sentence below which the documents do not hold the answer
     refuse_below_zh: float = Field(0.25, ge=0)
     quote_threshold_en: float = Field(0.25, ge=0)  # ... from which it is quoted as the answer
     quote_threshold_zh: float = Field(0.25, ge=0)

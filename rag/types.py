@@ -108,11 +108,15 @@ History = tuple[Turn, ...]  # oldest first, without the question being asked
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The standalone question: `text` is searched, `question` is what the shopper typed."""
+    """The standalone question: `text` is searched, `question` is what the shopper typed.
+
+    `context` is the last exchange, for searching only: it speaks of what the question may leave out.
+    """
 
     text: str
     question: str
     language: Language
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from datetime import date
 
 import pytest
 
-from rag.retrieve.fuse import NEGATIVE, OWN_LANGUAGE, FusedSource, holds
+from rag.retrieve.fuse import NEGATIVE, OWN_LANGUAGE, OWN_PRODUCT, FusedSource, holds
+from rag.retrieve.products import Products
 from rag.types import Chunk, Facets, Kind, Language, Passage, Query
 
 TODAY = date(2026, 5, 1)
@@ -129,3 +130,68 @@ FAQ = chunk(
 def test_a_faq_is_pushed_down_by_a_question_it_does_not_answer(text: str, pushed: bool) -> None:
     [found] = fused({"faq": 0.9}, {}, {"faq": FAQ}).find(query(text), 5)
     assert found.score == pytest.approx(0.75 + OWN_LANGUAGE - (NEGATIVE if pushed else 0))
+
+
+LAMPS = Products({"HL210": "HL210", "Ember 400 Lamp": "HL210", "余烬 400 头灯": "HL210"})
+
+
+class Echo:
+    """Finds a chunk whose id is the query's text, and keeps what it was asked."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.asked: list[str] = []
+
+    def find(self, query: Query, k: int) -> list[Passage]:
+        self.asked.append(query.text)
+        return [Passage(chunk(query.text), len(query.text) / 10, {self.name: len(query.text) / 10})]
+
+
+def echoing(products: Products = LAMPS) -> tuple[FusedSource, Echo]:
+    dense = Echo("dense")
+    return FusedSource(dense, Echo("lexical"), {"en": 0.25, "zh": 1.0}, products=products, today=lambda: TODAY), dense
+
+
+def test_chunks_about_a_product_that_is_named_come_first() -> None:
+    chunks = {
+        "page": chunk("page", facets=Facets(product="HL210", language="en")),
+        "faq": chunk("faq", title="How bright is the 余烬400?"),
+        "other": chunk("other"),
+    }
+    sources = Fixed("dense", {"other": 1.0, "faq": 0.9, "page": 0.8}, chunks), Fixed("lexical", {})
+    source = FusedSource(*sources, {"en": 0.0, "zh": 0.0}, products=LAMPS, today=lambda: TODAY)
+    found = scores(source.find(query("is ember400 bright?"), 5))
+    assert found == {
+        "faq": pytest.approx(0.9 + OWN_PRODUCT + OWN_LANGUAGE),
+        "page": pytest.approx(0.8 + OWN_PRODUCT + OWN_LANGUAGE),
+        "other": pytest.approx(1.0 + OWN_LANGUAGE),
+    }
+    assert list(scores(source.find(query("is it bright?"), 5))) == ["other", "faq", "page"]
+
+
+def test_the_catalogues_spelling_is_searched_too() -> None:
+    source, dense = echoing()
+    source.find(query("is ember400 bright?"), 5)
+    source.find(query("is the Ember 400 bright?"), 5)
+    assert dense.asked == ["is ember400 bright? Ember 400", "is the Ember 400 bright?"]
+
+
+def test_the_context_is_half_of_the_search() -> None:
+    source, dense = echoing()
+    found = source.find(Query("how long?", "how long?", "en", context="The battery."), 5)
+    assert dense.asked == ["how long?", "how long? The battery."]
+    assert scores(found) == {
+        "how long?": pytest.approx(0.5 + OWN_LANGUAGE),
+        "how long? The battery.": pytest.approx(0.5 + OWN_LANGUAGE),
+    }
+
+
+def test_a_passage_of_both_searches_keeps_what_the_question_alone_was_given() -> None:
+    class Growing(Fixed):
+        def find(self, query: Query, k: int) -> list[Passage]:
+            return [Passage(chunk("a"), score, {"dense": score}) for score in [0.1 * len(query.text)]]
+
+    source = FusedSource(Growing("dense", {}), Fixed("lexical", {}), {"en": 0.0, "zh": 0.0}, today=lambda: TODAY)
+    [found] = source.find(Query("abc", "abc", "en", context="def"), 5)
+    assert found.scores == {"dense": pytest.approx(0.3)}
+    assert found.score == pytest.approx(1 + OWN_LANGUAGE)

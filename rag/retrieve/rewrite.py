@@ -1,22 +1,25 @@
 """A question that leans on earlier turns to one that stands alone, by rules: no model, below a millisecond.
 
 Searching needs the words that a follow-up leaves out, not a well-formed sentence. So the topic is put in front:
-"how long does it last?" after "How bright is the Ember 400?" becomes "Ember 400: how long does it last?".
+"how long does it last?" after "How bright is the Ember 400?" becomes "Ember 400: how long does it last?". The last exchange
+goes along as the query's context, because rules miss some follow-ups, and because answers use the documents' words.
 """
 
 from __future__ import annotations
 
-import functools
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable
 
-from rag.language import HAN, detect, fold, words
-from rag.types import History, Language, Query, Turn
+from rag.language import detect, fold, words
+from rag.retrieve.products import Products
+from rag.types import History, Language, Query
+
+NONE = Products({})
 
 # Words that point at something said before, or continue it.
 POINTING = frozenset(
-    "it its it's they them their theirs that that's this these those one ones both either same there others else".split()
+    "it its it's he him his she her they them their theirs that that's this these those one ones both either same there others"
+    " else".split()
 )
 POINTING_ZH = re.compile(
     r"[它这那]|[该两][款个种者]|同款|[前后]者|上[述面]|其(?![他它中实余])|另[外一]|还有|还要|换[个成]|呢[？?。！!\s]*$"
@@ -37,44 +40,35 @@ EMPTY = frozenset(
     ).split()
 )
 CARRIED = 3  # products at most, when the last mention named several
-_TOKEN = re.compile(f"[a-z]+|[0-9]+|[{HAN}]")
-
-Phrase = tuple[str, ...]
+CONTEXT_CHARACTERS = 500  # of the last exchange
 
 
-def rewrite(question: str, history: History, names: frozenset[str] = frozenset()) -> Query:
-    """The standalone query. `names` are the shop's products as its catalogue calls them, in any language."""
+def rewrite(question: str, history: History, products: Products = NONE) -> Query:
+    """The standalone query, and the last exchange as its context."""
     language = _language(question, history)
-    standing = Query(question, question, language)
     if not history or not question.strip():
-        return standing
-    here = mentioned(question, names)
-    own = _content(question, here)
-    if here:
-        leans, topic = not own, _subject(history, names)
-    else:
-        leans = not own or _points(question)
-        products = next((found for turn in reversed(history) if (found := mentioned(turn.text, names))), ())
-        topic = " ".join(products[:CARRIED])
-        if not topic or not own:
-            topic = f"{topic} {_subject(history, names)}".strip()
-    if not leans or not topic:
-        return standing
-    return Query(f"{topic}{'：' if language == 'zh' else ': '}{question}", question, language)
+        return Query(question, question, language)
+    topic = _topic(question, history, products)
+    text = f"{topic}{'：' if language == 'zh' else ': '}{question}" if topic else question
+    return Query(text, question, language, _last_exchange(history))
 
 
-def mentioned(text: str, names: frozenset[str]) -> tuple[str, ...]:
-    """The products that `text` names, each once, in order; the longest name wins where several fit."""
-    tokens, index, found = _tokens(text), _index(names), dict[str, None]()
-    at = 0
-    while at < len(tokens):
-        for phrase, name in index.get(tokens[at], ()):
-            if tokens[at : at + len(phrase)] == phrase:
-                found[name] = None
-                at += len(phrase) - 1
-                break
-        at += 1
-    return tuple(found)
+def _topic(question: str, history: History, products: Products) -> str:
+    """What the question leaves out; empty if it stands alone."""
+    named = products.mentioned(question)
+    own = _content(question, named)
+    if named:
+        return "" if own else _subject(history, products)  # "and the Lynx 800?" asks the last question again
+    if own and not _points(question):
+        return ""
+    carried = next((found for turn in reversed(history) if (found := products.mentioned(turn.text))), {})
+    topic = " ".join(list(carried)[:CARRIED])
+    return topic if topic and own else f"{topic} {_subject(history, products)}".strip()
+
+
+def _last_exchange(history: History) -> str:
+    turns = [next((turn.text for turn in reversed(history) if turn.role == role), "") for role in ("user", "assistant")]
+    return " ".join(turns)[:CONTEXT_CHARACTERS].strip()
 
 
 def _language(question: str, history: History) -> Language:
@@ -88,59 +82,18 @@ def _points(question: str) -> bool:
     return bool(OPENING.match(folded) or POINTING_ZH.search(folded) or POINTING & set(words(folded)))
 
 
-def _content(text: str, products: tuple[str, ...] = ()) -> list[str]:
-    """The words of the text that say what it is about, without those of the products."""
-    named = {token for product in products for word in words(product) for token in (word, *_tokens(word))}
-    return [word for word in words(text) if word not in EMPTY | POINTING | named and not POINTING_ZH.fullmatch(word)]
+def _content(text: str, named: Iterable[str] = ()) -> list[str]:
+    """The words of the text that say what it is about, without those of product names."""
+    names = {part for name in named for word in words(name) for part in (word, *re.split("[-./]", word))}
+    return [word for word in words(text) if word not in EMPTY | POINTING | names and not POINTING_ZH.fullmatch(word)]
 
 
-def _subject(history: History, names: frozenset[str]) -> str:
+def _subject(history: History, products: Products) -> str:
     """What the conversation is about besides products: the content words of the last question that stood alone."""
     subject = ""
-    for turn in reversed(_questions(history)):
-        content = _content(turn.text, mentioned(turn.text, names))
+    for turn in reversed(history):
+        content = _content(turn.text, products.mentioned(turn.text)) if turn.role == "user" else []
         subject = subject or " ".join(content)
         if content and not _points(turn.text):
             return " ".join(content)
     return subject
-
-
-def _questions(history: History) -> list[Turn]:
-    return [turn for turn in history if turn.role == "user"]
-
-
-@functools.lru_cache(maxsize=1000)
-def _tokens(text: str) -> Phrase:
-    """What names are compared by: letters, digits and Chinese characters, so that spaces and hyphens are free."""
-    return tuple(_TOKEN.findall(fold(text)))
-
-
-@functools.lru_cache(maxsize=2)
-def _index(names: frozenset[str]) -> dict[str, list[tuple[Phrase, str]]]:
-    """First token -> the names and their short forms that start with it, longest first."""
-    brand = _brand(names)
-    phrases: dict[Phrase, str] = {}
-    for name in sorted(names):
-        for form in _forms(name, brand):
-            phrases.setdefault(_tokens(form), form)
-    index: dict[str, list[tuple[Phrase, str]]] = {}
-    for phrase in sorted(phrases, key=len, reverse=True):
-        if phrase:
-            index.setdefault(phrase[0], []).append((phrase, phrases[phrase]))
-    return index
-
-
-def _brand(names: frozenset[str]) -> str:
-    """The word that most names of several words begin with; empty if there is none."""
-    firsts = [name.split()[0] for name in names if " " in name and name.isascii()]
-    [(word, times)] = Counter(firsts).most_common(1) or [("", 0)]
-    return word if 2 * times > len(firsts) > 1 else ""
-
-
-def _forms(name: str, brand: str) -> Iterator[str]:
-    """The name, without the brand, and only as far as its number: Pinebeck Ember 400 Headlamp, Ember 400 Headlamp, Ember 400."""
-    yield name
-    plain = name.removeprefix(f"{brand} ")
-    yield plain
-    if short := re.match(r"\D*[^\W\d]\D*\d+(?![\w-])", plain):
-        yield short[0]
