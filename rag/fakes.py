@@ -59,6 +59,11 @@ class MemoryStore:
         scores = np.stack(self._vectors) @ vector
         return [(self._chunks[i], float(scores[i])) for i in np.argsort(-scores, kind="stable")[:k]]
 
+    def cosines(self, vector: Vectors, ids: Sequence[str]) -> list[float]:
+        """In the order of `ids`."""
+        rows = {chunk.id: row for chunk, row in zip(self._chunks, self._vectors, strict=True)}
+        return [float(rows[id] @ vector) for id in ids]
+
     def chunks(self) -> Iterator[Chunk]:
         """All chunks by id."""
         return iter(sorted(self._chunks, key=lambda chunk: chunk.id))

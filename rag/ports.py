@@ -67,6 +67,9 @@ class Store(Protocol):
     def search(self, vector: Vectors, k: int) -> list[tuple[Chunk, float]]:
         """At most k chunks by falling cosine similarity (-1..1) to `vector`, shape (dimension,)."""
 
+    def cosines(self, vector: Vectors, ids: Sequence[str]) -> list[float]:
+        """Cosine similarity (-1..1) of known chunks to `vector`, shape (dimension,), in the order of `ids`."""
+
     def chunks(self) -> Iterator[Chunk]:
         """All chunks, in the order of their ids."""
 

@@ -74,7 +74,7 @@ class RetrieveSettings(Section):
     passages: int = Field(5, ge=1, le=20)
     candidates: int = Field(100, ge=1)
     lexical_weight_en: float = Field(0.25, ge=0, le=1)
-    lexical_weight_zh: float = Field(0.8, ge=0, le=1)
+    lexical_weight_zh: float = Field(0.7, ge=0, le=1)
 
 
 class AnswerSettings(Section):

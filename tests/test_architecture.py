@@ -24,7 +24,7 @@ DOORS = {
     "chromadb": {"rag/index/chroma.py"},
     "sentence_transformers": {"rag/models/embed.py"},
     "langchain_text_splitters": {"rag/ingest/chunk.py"},
-    "transformers": {"rag/models/generate.py", "rag/models/convert.py"},
+    "transformers": {"rag/models/embed.py", "rag/models/generate.py", "rag/models/convert.py"},
     "torch": {"rag/models/embed.py", "rag/models/generate.py", "rag/models/convert.py"},
     "peft": {"rag/models/generate.py"},
     "gradio": {"ui/"},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 import pytest
@@ -17,15 +18,18 @@ def chunk(id: str, **more: object) -> Chunk:
 
 
 class Fixed:
-    """A source that always finds the same."""
+    """A source that always finds the same; as the dense one, it gives 0.2 to chunks it did not find itself."""
 
     def __init__(self, name: str, scores: dict[str, float], chunks: dict[str, Chunk] | None = None) -> None:
+        self.name = name
         self.passages = [Passage((chunks or {}).get(id) or chunk(id), score, {name: score}) for id, score in scores.items()]
         self.asked: list[int] = []
 
-    def find(self, query: Query, k: int) -> list[Passage]:
+    def find(self, query: Query, k: int, including: Iterable[Chunk] = ()) -> list[Passage]:
         self.asked.append(k)
-        return self.passages[:k]
+        found = self.passages[:k]
+        known = {passage.chunk.id for passage in found}
+        return found + [Passage(item, 0.2, {self.name: 0.2}) for item in including if item.id not in known]
 
 
 def fused(
@@ -49,11 +53,15 @@ def scores(found: list[Passage]) -> dict[str, float]:
 
 def test_scores_are_parts_of_the_best_and_weighed() -> None:
     found = fused({"a": 0.8, "b": 0.4}, {"b": 6.0, "c": 3.0}).find(query(), 5)
-    # dense parts: a 0.8/0.8, b 0.4/0.8, c unknown: as low as the lowest found, 0.4/0.8; lexical parts: a 0, b 6/6, c 3/6
-    expected = {"a": 0.75 * 1 + 0, "b": 0.75 * 0.5 + 0.25 * 1, "c": 0.75 * 0.5 + 0.25 * 0.5}
+    # dense parts: a 0.8/0.8, b 0.4/0.8, c asked for by id 0.2/0.8; lexical parts: a 0, b 6/6, c 3/6
+    expected = {"a": 0.75 * 1 + 0, "b": 0.75 * 0.5 + 0.25 * 1, "c": 0.75 * 0.25 + 0.25 * 0.5}
     assert scores(found) == {id: pytest.approx(score + OWN_LANGUAGE) for id, score in expected.items()}
     assert [passage.chunk.id for passage in found] == ["a", "b", "c"]
-    assert [dict(passage.scores) for passage in found] == [{"dense": 0.8}, {"dense": 0.4, "lexical": 6.0}, {"lexical": 3.0}]
+    assert [dict(passage.scores) for passage in found] == [
+        {"dense": 0.8},
+        {"dense": 0.4, "lexical": 6.0},
+        {"dense": 0.2, "lexical": 3.0},
+    ]
 
 
 def test_the_weight_goes_by_the_language_of_the_question() -> None:
@@ -79,10 +87,10 @@ def test_nothing_found_is_nothing() -> None:
 
 
 def test_negative_cosines_count_as_none() -> None:
-    assert scores(fused({"a": -0.2}, {"b": 1.0}).find(query(), 5)) == {
-        "a": pytest.approx(OWN_LANGUAGE),
-        "b": pytest.approx(0.25 + OWN_LANGUAGE),
-    }
+    found = fused({"a": 0.4, "b": -0.2}, {"b": 1.0}).find(query(), 5)
+    assert scores(found) == {"a": pytest.approx(0.75 + OWN_LANGUAGE), "b": pytest.approx(0.25 + OWN_LANGUAGE)}
+    found = fused({"a": -0.2}, {}).find(query(), 5)
+    assert scores(found) == {"a": pytest.approx(OWN_LANGUAGE)}
 
 
 def test_the_questions_language_is_preferred_but_not_required() -> None:
@@ -142,7 +150,7 @@ class Echo:
         self.name = name
         self.asked: list[str] = []
 
-    def find(self, query: Query, k: int) -> list[Passage]:
+    def find(self, query: Query, k: int, including: Iterable[Chunk] = ()) -> list[Passage]:
         self.asked.append(query.text)
         return [Passage(chunk(query.text), len(query.text) / 10, {self.name: len(query.text) / 10})]
 
@@ -188,7 +196,7 @@ def test_the_context_is_half_of_the_search() -> None:
 
 def test_a_passage_of_both_searches_keeps_what_the_question_alone_was_given() -> None:
     class Growing(Fixed):
-        def find(self, query: Query, k: int) -> list[Passage]:
+        def find(self, query: Query, k: int, including: Iterable[Chunk] = ()) -> list[Passage]:
             return [Passage(chunk("a"), score, {"dense": score}) for score in [0.1 * len(query.text)]]
 
     source = FusedSource(Growing("dense", {}), Fixed("lexical", {}), {"en": 0.0, "zh": 0.0}, today=lambda: TODAY)

@@ -47,6 +47,7 @@ class ChromaStore:
         self._chunks: list[Chunk] = []
         self._matrix: Vectors | None = None
         self._by_id: dict[str, Chunk] = {}
+        self._row: dict[str, int] = {}
 
     @classmethod
     def create(cls, folder: Path, place: str, name: str, count: int) -> ChromaStore:
@@ -117,6 +118,7 @@ class ChromaStore:
         self._chunks = [chunks[row] for row in order]
         if len(chunks) <= EXACT_LIMIT:
             self._matrix = np.concatenate(pages)[order] if pages else np.zeros((0, 1), np.float32)
+            self._row = {chunk.id: row for row, chunk in enumerate(self._chunks)}
             self.close()
         else:
             self._by_id = {chunk.id: chunk for chunk in chunks}
@@ -133,6 +135,16 @@ class ChromaStore:
             candidates = np.arange(len(scores))
         best = candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
         return [(self._chunks[row], float(scores[row])) for row in best]
+
+    def cosines(self, vector: Vectors, ids: Sequence[str]) -> list[float]:
+        """Cosine similarity (-1..1) of these chunks to `vector`, shape (dimension,), in the order of `ids`. Needs load()."""
+        if not ids:
+            return []
+        if self._matrix is not None:
+            return [float(score) for score in self._matrix[[self._row[id] for id in ids]] @ vector]
+        got = self._collection.get(ids=list(ids), include=["embeddings"])
+        scores = dict(zip(got["ids"], got["embeddings"].astype(np.float32) @ vector, strict=True))
+        return [float(scores[id]) for id in ids]
 
     def nearest(self, vectors: Vectors, k: int) -> list[list[tuple[str, float]]]:
         """By Chroma's own graph: for each row of `vectors`, (id, cosine) of about the k nearest chunks."""

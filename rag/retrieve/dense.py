@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rag.ports import Embedder, Store
-from rag.types import Passage, Query
+from rag.types import Chunk, Passage, Query
 
 
 class DenseSource:
@@ -13,7 +15,12 @@ class DenseSource:
         self._store = store
         self._embedder = embedder
 
-    def find(self, query: Query, k: int) -> list[Passage]:
-        """At most k passages by falling cosine. Raises ModelFailed."""
+    def find(self, query: Query, k: int, including: Iterable[Chunk] = ()) -> list[Passage]:
+        """At most k passages by falling cosine, ties by chunk id, and those of `including` besides. Raises ModelFailed."""
         [vector] = self._embedder.embed([query.text])
-        return [Passage(chunk, score, {"dense": score}) for chunk, score in self._store.search(vector, k)]
+        found = {chunk.id: (chunk, score) for chunk, score in self._store.search(vector, k)}
+        others = [chunk for chunk in including if chunk.id not in found]
+        scores = self._store.cosines(vector, [chunk.id for chunk in others])
+        pairs = [*found.values(), *zip(others, scores, strict=True)]
+        ranked = sorted(pairs, key=lambda pair: (-pair[1], pair[0].id))
+        return [Passage(chunk, score, {"dense": score}) for chunk, score in ranked]

@@ -15,6 +15,7 @@ from datetime import date
 
 from rag.language import bigrams, words
 from rag.ports import PassageSource
+from rag.retrieve.dense import DenseSource
 from rag.retrieve.products import Products
 from rag.types import Chunk, Facets, Language, Passage, Query
 
@@ -28,11 +29,11 @@ NO_PRODUCTS = Products({})
 
 
 class FusedSource:
-    """A PassageSource over a dense and a lexical one. A passage's `scores` hold what each of them gave it."""
+    """A PassageSource over two. A passage's `scores` hold its cosine ("dense") and, if words found it, its BM25 ("lexical")."""
 
     def __init__(
         self,
-        dense: PassageSource,
+        dense: DenseSource,
         lexical: PassageSource,
         weights: Mapping[Language, float],
         candidates: int = 50,
@@ -66,22 +67,17 @@ class FusedSource:
 
     def _search(self, query: Query, k: int) -> dict[str, Passage]:
         """Chunk id -> passage from both sources, scored 0..1."""
-        dense = {passage.chunk.id: passage for passage in self._dense.find(query, k)}
         lexical = {passage.chunk.id: passage for passage in self._lexical.find(query, k)}
-        # A chunk that the dense search left out has a cosine, at most the lowest one given; what the lexical search left out
-        # shares no word with the query, or next to nothing.
-        floor = min((passage.score for passage in dense.values()), default=0.0)
-        cosines = {id: max(dense[id].score if id in dense else floor, 0.0) for id in dense | lexical}
-        matches = {id: lexical[id].score if id in lexical else 0.0 for id in dense | lexical}
-        weight, near, matching = self._weights[query.language], _parts(cosines), _parts(matches)
-        return {
-            id: Passage(
-                passage.chunk,
-                (1 - weight) * near[id] + weight * matching[id],
-                {name: score for source in (dense, lexical) if id in source for name, score in source[id].scores.items()},
-            )
-            for id, passage in (dense | lexical).items()
-        }
+        near = self._dense.find(query, k, including=[passage.chunk for passage in lexical.values()])
+        nearest = max((passage.score for passage in near), default=0.0)
+        most = max((passage.score for passage in lexical.values()), default=0.0)
+        weight = self._weights[query.language]
+        found: dict[str, Passage] = {}
+        for passage in near:
+            match = lexical.get(passage.chunk.id)
+            score = (1 - weight) * _part(passage.score, nearest) + weight * _part(match.score if match else 0.0, most)
+            found[passage.chunk.id] = Passage(passage.chunk, score, {**passage.scores, **(match.scores if match else {})})
+        return found
 
     def _preference(self, chunk: Chunk, query: Query, named: set[str]) -> float:
         """What to add for the product and the language, and to take off for a question the chunk says it does not answer."""
@@ -112,10 +108,9 @@ def _blend(found: Mapping[str, Passage], wider: Mapping[str, Passage]) -> dict[s
     return {id: Passage(passage.chunk, scores[id], given[id]) for id, passage in both.items()}
 
 
-def _parts(scores: Mapping[str, float]) -> dict[str, float]:
-    """Each score as a part of the best one, 0..1."""
-    best = max(scores.values(), default=0.0)
-    return {id: score / best if best > 0 else 0.0 for id, score in scores.items()}
+def _part(score: float, best: float) -> float:
+    """The score as a part of the best one, 0..1."""
+    return max(score, 0.0) / best if best > 0 else 0.0
 
 
 def _is_negative(chunk: Chunk, question: str) -> bool:
