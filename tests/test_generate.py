@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from tiny_models import make_adapter, make_llama
 
 from rag.errors import ModelFailed, ModelMissing
+from rag.models.cores import share
 from rag.models.generate import LOOP, Loaded, TransformersGenerator
 from rag.models.resolve import resolve_generator
 from rag.types import Turn
@@ -203,3 +205,14 @@ def test_the_default_speaks_english(tmp_path_factory: pytest.TempPathFactory) ->
     generator = TransformersGenerator(resolve_generator("default", tmp_path_factory.getbasetemp() / "home"))
     assert "Paris" in reply(generator, [Turn("user", "What is the capital of France?")])
     assert "force" in reply(generator, [Turn("user", "What is gravity?")], 60)
+
+
+@pytest.mark.parametrize(("set_before", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, set_before: str | None, expected: str
+) -> None:
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    if set_before:
+        monkeypatch.setenv("OMP_WAIT_POLICY", set_before)
+    share()
+    assert os.environ["OMP_WAIT_POLICY"] == expected

@@ -312,6 +312,10 @@ def test_a_large_index_is_searched_by_chroma(home: Path, monkeypatch: pytest.Mon
     found = graph.search(vector, 5)
     assert [chunk for chunk, _ in found] == [chunk for chunk, _ in expected]
     assert [score for _, score in found] == pytest.approx([score for _, score in expected], abs=1e-5)
+    ids = [chunk.id for chunk, _ in reversed(expected)]
+    assert exact.cosines(vector, ids) == pytest.approx([score for _, score in reversed(expected)])
+    assert graph.cosines(vector, ids) == pytest.approx(exact.cosines(vector, ids), abs=1e-5)
+    assert exact.cosines(vector, []) == graph.cosines(vector, []) == []
     graph.close()
 
 

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from rag.errors import ModelFailed
+from rag.models.cores import share
 
 SOURCE = "SOURCE.json"  # written last into a made folder: what it was made from and what it must hold
 
@@ -52,6 +53,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def _make(gguf: Path, folder: Path) -> None:
+    share()
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rag.errors import ModelFailed
+from rag.models.cores import share
 from rag.models.resolve import identity
 from rag.ports import Vectors
 
@@ -94,6 +95,7 @@ class SentenceEmbedder:
     def _load(self) -> SentenceTransformer:
         with self._loading:
             if self._model is None:
+                share()
                 import torch
                 from sentence_transformers import SentenceTransformer
                 from transformers.utils import logging

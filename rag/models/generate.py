@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rag.errors import ModelFailed, ModelMissing
+from rag.models.cores import share
 from rag.models.resolve import identity
 from rag.types import Turn
 
@@ -108,6 +109,7 @@ class TransformersGenerator:
         return list(tokenizer.apply_chat_template(content, add_generation_prompt=True, return_dict=True)["input_ids"])
 
     def _load(self) -> Loaded:
+        share()
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
         from transformers.utils import logging as chatter
