@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from rag.retrieve.fuse import NEGATIVE, OWN_LANGUAGE, OWN_PRODUCT, FusedSource, holds
+from rag.retrieve.fuse import CONTEXT, NEGATIVE, OWN_LANGUAGE, OWN_PRODUCT, FusedSource, holds
 from rag.retrieve.products import Products
 from rag.types import Chunk, Facets, Kind, Language, Passage, Query
 
@@ -175,6 +175,8 @@ def test_chunks_about_a_product_that_is_named_come_first() -> None:
         "other": pytest.approx(1.0 + OWN_LANGUAGE),
     }
     assert list(scores(source.find(query("is it bright?"), 5))) == ["other", "faq", "page"]
+    before = Query("is it bright?", "is it bright?", "en", context="Tell me about the Ember 400.")
+    assert scores(source.find(before, 5))["faq"] == pytest.approx(0.9 + CONTEXT * OWN_PRODUCT + OWN_LANGUAGE)
 
 
 def test_the_catalogues_spelling_is_searched_too() -> None:

@@ -27,6 +27,7 @@ def turns(*texts: str) -> History:
 
 
 LAMP = turns("How bright is the Ember 400?", "It gives up to 400 lm.")
+LONG_QUESTION = "My parcel has a dent, the driver rang nobody and left it in the rain, who refunds the delivery charge?"
 LAMP_ZH = turns("余烬400头灯有多亮？", "最高 400 流明。")
 RETURN = turns("Can I return an opened headlamp?", "Yes, within 30 days.")
 LONGER = (*RETURN, *turns("how long does that take?", "14 days."))
@@ -77,6 +78,7 @@ def test_a_first_turn_passes_through(question: str) -> None:
         ),
         # what stands alone passes through
         (LAMP, "Do you ship to Norway?", "Do you ship to Norway?"),
+        (LAMP, LONG_QUESTION, LONG_QUESTION),
         (LAMP, "Is the Lynx 800 waterproof?", "Is the Lynx 800 waterproof?"),
         (LAMP_ZH, "猞猁 800 防水吗？", "猞猁 800 防水吗？"),
         (RETURN_ZH, "支持微信支付吗？", "支持微信支付吗？"),

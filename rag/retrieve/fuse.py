@@ -21,7 +21,7 @@ from rag.types import Chunk, Facets, Language, Passage, Query
 
 CONTEXT = 0.5  # share of the search that takes in the last exchange, when there was one
 # Added to, or taken off, a score that is 1 at best:
-OWN_PRODUCT = 0.5  # for a chunk about a product that the query names
+OWN_PRODUCT = 0.5  # for a chunk about a product that the query names; half of it if only the last exchange names it
 OWN_LANGUAGE = 0.2  # for a chunk in the question's language
 NEGATIVE = 0.5  # off a FAQ entry whose "not this question" is nearer to the query than its own questions are
 NEAR = 0.5  # likeness from which a negative question counts at all
@@ -58,8 +58,9 @@ class FusedSource:
             wider = self._search(replace(query, text=f"{query.text} {query.context}", context=""), wanted)
             found = _blend(found, wider)
         named, today = set(products.values()), self._today()
+        before = set(self._products.mentioned(query.context).values())
         kept = [
-            replace(passage, score=passage.score + self._preference(passage.chunk, query, named))
+            replace(passage, score=passage.score + self._preference(passage.chunk, query, named, before))
             for passage in found.values()
             if holds(passage.chunk.facets, today)
         ]
@@ -79,9 +80,10 @@ class FusedSource:
             found[passage.chunk.id] = Passage(passage.chunk, score, {**passage.scores, **(match.scores if match else {})})
         return found
 
-    def _preference(self, chunk: Chunk, query: Query, named: set[str]) -> float:
+    def _preference(self, chunk: Chunk, query: Query, named: set[str], before: set[str]) -> float:
         """What to add for the product and the language, and to take off for a question the chunk says it does not answer."""
-        product = OWN_PRODUCT if named & self._products.about(chunk) else 0.0
+        about = self._products.about(chunk)
+        product = OWN_PRODUCT if named & about else CONTEXT * OWN_PRODUCT if before & about else 0.0
         language = OWN_LANGUAGE if chunk.facets.language in ("", query.language) else 0.0
         return product + language - (NEGATIVE if _is_negative(chunk, query.text) else 0.0)
 

@@ -39,6 +39,7 @@ EMPTY = frozenset(
         " 里 到 从 用 又 才 最 很 太 更 比较 嗯 哦 哎 真的 确定 不能 不会 不行 可不可以 能不能 会不会 久 长 贵 重"
     ).split()
 )
+LONG = 6  # content words; in a question with more, "it" mostly points at something in the question itself
 CARRIED = 3  # products at most, when the last mention named several
 CONTEXT_CHARACTERS = 500  # of the last exchange
 
@@ -59,7 +60,7 @@ def _topic(question: str, history: History, products: Products) -> str:
     own = _content(question, named)
     if named:
         return "" if own else _subject(history, products)  # "and the Lynx 800?" asks the last question again
-    if own and not _points(question):
+    if own and (len(own) > LONG or not _points(question)):
         return ""
     carried = next((found for turn in reversed(history) if (found := products.mentioned(turn.text))), {})
     topic = " ".join(list(carried)[:CARRIED])
