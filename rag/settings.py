@@ -81,14 +81,12 @@ class AnswerSettings(Section):
     """[answer]: the rungs tried in order, and their limits. Thresholds are fitted per language on corpus/gold/dev."""
 
     rungs: tuple[Literal["smalltalk", "faq", "generated", "quote"], ...] = ("smalltalk", "faq", "generated", "quote")
-    faq_threshold_en: float = Field(0.8, ge=0)  # a vetted answer is given at or above this question similarity
-    faq_threshold_zh: float = Field(0.65, ge=0)
-    refuse_below_en: float = Field(
-        0.25, ge=0
-    )  # probability of the best sentence below which the documents do not hold the answer
-    refuse_below_zh: float = Field(0.25, ge=0)
-    quote_threshold_en: float = Field(0.25, ge=0)  # ... from which it is quoted as the answer
-    quote_threshold_zh: float = Field(0.25, ge=0)
+    faq_threshold_en: float = Field(0.8, ge=0, le=1)  # a vetted answer is given at or above this question similarity
+    faq_threshold_zh: float = Field(0.65, ge=0, le=1)
+    refuse_below_en: float = Field(0.3, ge=0, le=1)  # likelihood of the best sentence below which the documents say nothing
+    refuse_below_zh: float = Field(0.35, ge=0, le=1)
+    quote_threshold_en: float = Field(0.3, ge=0, le=1)  # ... from which it is quoted as the answer
+    quote_threshold_zh: float = Field(0.35, ge=0, le=1)
     generate_languages: tuple[Literal["en", "zh"], ...] = ("en",)  # those the generator can write
     support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
     prompt_tokens: int = Field(600, ge=100)
@@ -103,11 +101,11 @@ class AnswerSettings(Section):
         return self.faq_threshold_zh if language == "zh" else self.faq_threshold_en
 
     def refuse_below(self, language: Language) -> float:
-        """Evidence below which nothing is answered."""
+        """Likelihood of the best sentence, 0..1, below which nothing is answered but what is vetted."""
         return self.refuse_below_zh if language == "zh" else self.refuse_below_en
 
     def quote_threshold(self, language: Language) -> float:
-        """Score from which a sentence is quoted as the answer."""
+        """Likelihood, 0..1, from which a sentence is quoted as the answer."""
         return self.quote_threshold_zh if language == "zh" else self.quote_threshold_en
 
 

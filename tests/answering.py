@@ -90,7 +90,9 @@ def as_is(question: str, history: History) -> Query:
 
 
 # Plain weights, so that fitting others does not move these tests: words count.
-WEIGHTS = np.array([{"one": -4.0, "cov_unit": 6.0, "concepts": 1.0, "quantity": 2.0}.get(name, 0.0) for name in FEATURES])
+WEIGHTS = np.array(
+    [{"one": -4.0, "cov_unit": 6.0, "concepts": 1.0, "quantity": 2.0, "is_whole": -1.0}.get(name, 0.0) for name in FEATURES]
+)
 
 
 def make_parts(replies: Sequence[str | Exception] = (), chunks: Sequence[Chunk] = CHUNKS, **policy: Any) -> Parts:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from answering import CHUNKS, LAMP, PAY, RETURNS, WEIGHTS, chunk
 
+from rag.answer.dimensions import wanted
 from rag.answer.evidence import fit_threshold, heard, usable
 from rag.answer.fit import fit
 from rag.answer.rank import FEATURES, FILE, Ranker, fitted
@@ -38,7 +39,7 @@ def column(name: str, text: str, *chunks: object, language: str = "en") -> list[
 
 def test_probabilities_are_a_softmax_with_none_of_them() -> None:
     flat = ranker(np.zeros(len(FEATURES))).rank(query("anything"), [Passage(RETURNS, 1.0)])
-    assert [candidate.probability for candidate in flat] == pytest.approx([1 / 4] * 3)
+    assert [candidate.probability for candidate in flat] == pytest.approx([1 / 5] * 4)
     best, *rest = ranker().rank(query("What does a return label cost?"), [Passage(RETURNS, 1.0), Passage(LAMP, 1.0)])
     assert best.unit.text == "A return label costs 4.90 EUR."
     assert best.probability + sum(candidate.probability for candidate in rest) < 1
@@ -55,7 +56,13 @@ def test_what_the_features_see() -> None:
     assert column("unknown", "How heavy is the Ember 500?", LAMP) == [1.0] * 4
     assert column("concepts", "how much does it weigh", LAMP) == [0.0, 0.0, 1.0, 0.0]
     assert column("concepts", "余烬 400 多重", LAMP, language="zh") == [0.0, 0.0, 1.0, 0.0]
-    assert column("quantity", "How long can I return it?", RETURNS) == [1.0, -1.0, 1.0]
+    assert column("quantity", "How long can I return it?", RETURNS) == [1.0, 1.0, -1.0, 1.0]
+    assert column("unit", "How long can I return it?", RETURNS) == [1.0, 1.0, -1.0, -1.0]
+    assert column("unit", "退货运费多少钱？", RETURNS, language="zh") == [-1.0, 1.0, -1.0, 1.0]
+    assert column("whole_unit", "What does it cost?", RETURNS) == [0.0, 1.0, 0.0, 0.0]
+    assert column("abroad", "多少钱", LAMP, language="zh") == [1.0, 0.0, 0.0, 0.0]
+    assert column("abroad", "多少欧元", LAMP, language="zh") == [0.0, 0.0, 0.0, 0.0]
+    assert column("other", "How heavy is the Ember 300?", chunk("a.md#1", "The Ember 400 is new. It is red.")) == [1.0, 1.0, 0.0]
     assert column("faq", "Which cards?", PAY, LAMP) == [1.0] * 3 + [0.0] * 4
     assert column("asked_before", "Can I pay by credit card?", PAY)[0] == pytest.approx(1.0)
     assert column("denied", "Do you sell gift cards?", PAY)[0] == pytest.approx(1.0)
@@ -68,6 +75,22 @@ def test_subjects_are_lines_with_numbers_and_names_without() -> None:
     assert subjects.mentioned("请问余烬400多重") == {"余烬 400"} and not subjects.mentioned("within 400 days")
     assert subjects.unknown("the Ember 500") == {"ember 500"} and not subjects.unknown("set 5 alarms, Ember 300")
     assert not Subjects(()).mentioned("Ember 400")
+
+
+@pytest.mark.parametrize(
+    ("question", "units"),
+    [
+        ("how heavy is it", {"g"}),
+        ("how many working days", {"day", "working day"}),
+        ("安检要是问它多少瓦时", {"wh"}),
+        ("保修几年", {"month"}),
+        ("最多翻得过几毫米", {"mm"}),
+        ("How much is it?", {"eur", "cny", "usd", "gbp"}),
+        ("is it red", set()),
+    ],
+)
+def test_which_unit_a_question_asks_for(question: str, units: set[str]) -> None:
+    assert wanted(question) == units
 
 
 def test_concepts_meet_across_wordings_and_languages() -> None:

@@ -31,7 +31,7 @@ def test_units_are_what_can_be_read_alone() -> None:
     page = chunk("a.md#1", "# Care\n\n- Rinse it. Dry it.\n1. Open the lid\n\n| a | b |\n|---|---|\n| 10 | 5 % |\n", "Lamp")
     single = ["Rinse it.", "Dry it.", "Open the lid", "| a | b |", "| 10 | 5 % |"]
     assert [unit.text for unit in units(page) if not unit.is_whole] == single
-    assert [unit.text for unit in units(page) if unit.is_whole] == ["- Rinse it. Dry it.\n1. Open the lid"]
+    assert [unit.text for unit in units(page) if unit.is_whole] == ["- Rinse it. Dry it.\n1. Open the lid", "Rinse it. Dry it."]
     assert all(page.text[unit.start : unit.end] == unit.text for unit in units(page))
     assert [unit.text for unit in units(PAY)] == [
         "We accept Visa and Mastercard.",

@@ -13,6 +13,7 @@ from rag.language import sentences
 from rag.types import Passage, Token
 
 _SENTENCES = 3  # more than that is rambling, and every further one is a risk
+_RIVAL = 0.5  # of the best candidate's probability: less likely sources than that do not answer in its place
 
 
 def generated(case: Case) -> Generator[Token, None, Reply | None]:
@@ -32,12 +33,13 @@ def generated(case: Case) -> Generator[Token, None, Reply | None]:
 
 
 def _answers(case: Case, passage: Passage, where: tuple[int, int]) -> bool:
-    """Whether what a sentence rests on is itself likely to answer the question: true sentences can be beside the point."""
+    """Whether what a sentence rests on is about as likely the answer as anything: true sentences can be beside the point."""
     start, end = where
+    enough = max(case.threshold, _RIVAL * case.candidates[0].probability)
     return any(
         candidate.passage.chunk.id == passage.chunk.id and candidate.unit.start < end and start < candidate.unit.end
         for candidate in case.candidates
-        if candidate.probability >= case.threshold
+        if candidate.probability >= enough
     )
 
 
@@ -63,11 +65,13 @@ def _check(case: Case, text: str, prompt: Prompt) -> list[Supported]:
 
 def _sentence_by_sentence(case: Case, prompt: Prompt) -> Iterator[str]:
     """The reply so far, each time another sentence of it is complete; at most _SENTENCES times."""
-    text, claimed, started = "", 0, case.clock.elapsed()
-    pieces = case.parts.generator.stream(prompt.messages, case.parts.policy.new_tokens, case.halted)
+    text, claimed, started, number = "", 0, case.clock.elapsed(), 0
+    most = case.parts.policy.new_tokens
+    pieces = case.parts.generator.stream(prompt.messages, most, case.halted)
     try:
         for piece in pieces:
             text += piece
+            number += 1
             if len(claims(_complete(text))) > claimed:
                 claimed += 1
                 case.clock.add("generate", case.clock.elapsed() - started)
@@ -79,8 +83,9 @@ def _sentence_by_sentence(case: Case, prompt: Prompt) -> Iterator[str]:
         if isinstance(pieces, Generator):
             pieces.close()  # the shopper may have closed us: the model stops now, not when memory is next cleaned
     case.clock.add("generate", case.clock.elapsed() - started)
-    if len(claims(_whole(text))) > claimed:
-        yield _whole(text)
+    whole = _whole(text) if case.halted() or number >= most else text
+    if len(claims(whole)) > claimed:
+        yield whole
 
 
 def _complete(text: str) -> str:
@@ -90,10 +95,8 @@ def _complete(text: str) -> str:
 
 
 def _whole(text: str) -> str:
-    """Without a last sentence that was cut off; a lone sentence is kept, its end may only lack a full stop."""
-    spans = list(sentences(text))
-    cut = spans and text[spans[-1][1] - 1] not in ".!?。！？；]】"
-    return _complete(text) if cut and len(spans) > 1 else text
+    """Without the last sentence unless it has an end: it was cut off."""
+    return text if text.rstrip()[-1:] in tuple(".!?。！？；]】") else _complete(text)
 
 
 def _best_sentences(case: Case, passage: Passage, most: int) -> str:

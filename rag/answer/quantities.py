@@ -15,7 +15,7 @@ from decimal import Decimal
 from rag.answer.numerals import digits, plain
 
 # alias -> (base unit, how many of it); a month is not 30 days and a day is not 24 hours: shops mean what they write.
-_UNITS: dict[str, tuple[str, Decimal]] = {}
+UNITS: dict[str, tuple[str, Decimal]] = {}
 for _names, _base, _factor in (
     ("days day 天 日 号", "day", "1"),
     ("working-days business-days 个工作日 工作日", "working day", "1"),
@@ -61,7 +61,7 @@ for _names, _base, _factor in (
     ("fps", "fps", "1"),
     ("pa", "pa", "1"),
 ):
-    _UNITS |= {name.replace("-", " "): (_base, Decimal(_factor)) for name in _names.split()}
+    UNITS |= {name.replace("-", " "): (_base, Decimal(_factor)) for name in _names.split()}
 # A number that stands alone in a table may be a price or a size, but never becomes a period or a percentage.
 _MUST_BE_STATED = {"day", "working day", "month", "second", "%", "tenths of the price"}
 _CURRENCIES = {
@@ -79,7 +79,7 @@ _CURRENCIES = {
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = "|".join([*_MONTHS, *(month[:3] for month in _MONTHS)])
 _UNIT = "|".join(
-    re.escape(name) + (r"\b" if name[-1].isascii() and name[-1].isalpha() else "") for name in sorted(_UNITS, key=len)[::-1]
+    re.escape(name) + (r"\b" if name[-1].isascii() and name[-1].isalpha() else "") for name in sorted(UNITS, key=len)[::-1]
 )
 _NUMBER = re.compile(
     r"(?P<sign>(?<![\w.,)%°])-\s?|\bminus |零下|负)?"
@@ -184,7 +184,7 @@ def _numbers(text: str) -> set[Quantity]:
             unit = following[1]  # "3 to 5 days": both are days
         following = match.start(), unit
         written = _value(match)
-        base, factor = _UNITS.get(unit, ("", Decimal(1)))
+        base, factor = UNITS.get(unit, ("", Decimal(1)))
         found.add(Quantity("number", plain(written * factor), base, plain(written)))
     return found
 

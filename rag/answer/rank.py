@@ -18,6 +18,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.answer.dimensions import fits, wanted
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity, term_set
@@ -31,21 +32,27 @@ FEATURES = (
     "one",  # the constant
     "cos_unit",  # unit with its subject
     "cos_text",  # unit alone
+    "cos_asked",  # unit alone and what the shopper typed, both without the models they name
     "dense",  # passage
     "cov_text",  # ... that the unit says itself
     "cov_unit",  # ... that the unit or its headings say
     "cov_chunk",  # ... that the whole passage says
     "concepts",  # share of the concepts asked for that the unit touches; 0.5 if none is asked for
     "about",  # 1: the passage is about a product that the question names; 0.5: it mentions one, or none is named
+    "other",  # the unit names products, but none that the question names
     "unknown",  # the question names a model that the shop does not have
     "unseen",  # share of what is asked that no document says
     "rank",  # 1 / rank of the passage
+    "fused",  # its score as a part of the best passage's
     "faq",
     "product",
     "is_whole",  # a list or a vetted answer as one
+    "whole_unit",  # ... where a quantity is asked for, which one sentence states best
     "length",  # log2 of hundreds of characters
     "asked_before",  # likeness to the FAQ's question or one of its similar questions; 0 for other kinds
     "denied",  # likeness to the nearest of the FAQ's negative questions
+    "unit",  # 1: a quantity in the unit asked for, -1: none, 0: no unit is asked for
+    "abroad",  # the unit speaks of prices or stock of another country than shoppers of this language live in
     "quantity",  # 1: a number is asked for and there, -1: asked for and missing, 0: not asked for
 )
 _ASKS_QUANTITY = re.compile(
@@ -53,6 +60,12 @@ _ASKS_QUANTITY = re.compile(
     r"多少|几|多久|多长|多重|多远|多大|多高|价"
 )
 _NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twice|once)\b|[一二两三四五六七八九十百千]")
+
+# Who writes Chinese pays in yuan and is served from China; who writes English, elsewhere. Unless they say otherwise.
+_ABROAD: dict[Language, re.Pattern[str]] = {
+    "en": re.compile(r"\b(?:China|Chinese|CNY|RMB|yuan)\b"),
+    "zh": re.compile(r"欧盟|欧元|欧洲|EUR|€"),
+}
 
 Matrix = NDArray[np.float64]
 
@@ -88,7 +101,8 @@ class Ranker:
 
     def features(self, query: Query, passages: Sequence[Passage]) -> Matrix:
         """Shape (units of all passages in their order, len(FEATURES))."""
-        rows = [row for rank, passage in enumerate(passages, start=1) for row in self._rows(query, passage, rank)]
+        best = max((passage.score for passage in passages), default=0.0) or 1.0
+        rows = [row for rank, passage in enumerate(passages, start=1) for row in self._rows(query, passage, rank, best)]
         return np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
 
     def asked(self, query: Query) -> frozenset[str]:
@@ -96,25 +110,37 @@ class Ranker:
         named = frozenset().union(*map(term_set, self.subjects.mentioned(query.text)))
         return (term_set(query.text) - named) or term_set(query.text)
 
-    def _rows(self, query: Query, passage: Passage, rank: int) -> list[dict[str, float]]:
+    def _rows(self, query: Query, passage: Passage, rank: int, best: float) -> list[dict[str, float]]:
         pieces, asked = units(passage.chunk), self.asked(query)
         concepts = {term for term in asked if term.startswith("~")}
         wants_number = bool(_ASKS_QUANTITY.search(fold(query.text)))
-        shared = self._of_passage(query, passage) | {"one": 1.0, "rank": 1 / rank, "unseen": self.rarity.unseen(asked)}
+        shared = self._of_passage(query, passage) | {
+            "one": 1.0,
+            "rank": 1 / rank,
+            "fused": passage.score / best,
+            "unseen": self.rarity.unseen(asked),
+        }
+        wants_unit = bool(wanted(query.question))
+        asks_abroad = bool(_ABROAD[query.language].search(query.text))
         rows = []
-        for unit, (cos_unit, cos_text) in zip(pieces, self._cosines(query, pieces), strict=True):
+        named = self.subjects.mentioned(query.text)
+        for unit, cosines in zip(pieces, self._cosines(query, pieces), strict=True):
+            spoken_of = self.subjects.mentioned(unit.text)
             headed = term_set(f"{unit.subject}\n{unit.text}")
             states_number = bool(_NUMBER.search(fold(unit.text)))
             rows.append(
                 shared
+                | cosines
                 | {
-                    "cos_unit": cos_unit,
-                    "cos_text": cos_text,
+                    "other": float(bool(spoken_of) and not spoken_of & named),
                     "cov_text": self.rarity.coverage(asked, term_set(unit.text)),
                     "cov_unit": self.rarity.coverage(asked, headed),
                     "concepts": len(concepts & headed) / len(concepts) if concepts else 0.5,
                     "is_whole": float(unit.is_whole),
+                    "whole_unit": float(unit.is_whole and wants_unit),
                     "length": math.log2(len(unit.text) / 100),
+                    "unit": fits(query.question, unit.text),
+                    "abroad": float(bool(_ABROAD[query.language].search(unit.text)) and not asks_abroad),
                     "quantity": (1.0 if states_number else -1.0) if wants_number else 0.0,
                 }
             )
@@ -125,6 +151,8 @@ class Ranker:
         named = self.subjects.mentioned(query.text)
         is_faq = chunk.kind is Kind.FAQ
         return {
+            "one": 1.0,
+            "unseen": self.rarity.unseen(self.asked(query)),
             "dense": passage.scores.get("dense", 0.0),
             "cov_chunk": self.rarity.coverage(self.asked(query), term_set(chunk.search_text)),
             "about": self._about(named, chunk),
@@ -142,11 +170,16 @@ class Ranker:
             return 1.0
         return 0.5 if named & self.subjects.mentioned(chunk.search_text) else 0.0
 
-    def _cosines(self, query: Query, pieces: Sequence[Unit]) -> Sequence[tuple[float, float]]:
-        if query.language != "en" or not pieces:
-            return [(0.0, 0.0)] * len(pieces)
-        both = self.similarity.cosines(query.text, [f"{u.subject}: {u.text}" for u in pieces] + [u.text for u in pieces])
-        return list(zip(map(float, both[: len(pieces)]), map(float, both[len(pieces) :]), strict=True))
+    def _cosines(self, query: Query, pieces: Sequence[Unit]) -> list[dict[str, float]]:
+        if not pieces:
+            return []
+        bare = self.subjects.without
+        unit = self.similarity.cosines(query.text, [f"{piece.subject}: {piece.text}" for piece in pieces])
+        text = self.similarity.cosines(query.text, [piece.text for piece in pieces])
+        asked = self.similarity.cosines(bare(query.question), [bare(piece.text) for piece in pieces])
+        return [
+            {"cos_unit": float(a), "cos_text": float(b), "cos_asked": float(c)} for a, b, c in zip(unit, text, asked, strict=True)
+        ]
 
     def likeness(self, query: Query, questions: Sequence[str]) -> float:
         """0..1: how near the query is to the nearest of `questions`; 0 if there are none."""

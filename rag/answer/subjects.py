@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from rag.language import fold
@@ -34,17 +34,23 @@ class Subjects:
         models = {f"{line} {number}" for line, number in self._pairs(folded) if number in self._numbers[line]}
         return frozenset(models | {name for name in self._plain if name in folded})
 
+    def without(self, text: str) -> str:
+        """The folded text without the models it names, so that what is said of them can be compared."""
+        bare = _MODEL.sub(lambda match: " " if self._line(match[1]) else match[0], fold(text))
+        return " ".join(bare.split()) or text
+
     def unknown(self, text: str) -> frozenset[str]:
         """Models of a line that the shop has, with a number that it has not: "Ember 500"."""
         return frozenset(f"{line} {number}" for line, number in self._pairs(fold(text)) if number not in self._numbers[line])
 
-    def _pairs(self, folded: str) -> Iterable[tuple[str, str]]:
+    def _pairs(self, folded: str) -> Iterator[tuple[str, str]]:
         for run, number in _MODEL.findall(folded):
-            # Chinese runs words together: 请问余烬 ends with the line 余烬.
-            if line := next(
-                (known for known in self._numbers if run == known or (not run.isascii() and run.endswith(known))), None
-            ):
+            if line := self._line(run):
                 yield line, number
+
+    def _line(self, run: str) -> str | None:
+        """The line that a word is, or ends with: Chinese runs words together, 请问余烬 asks for the line 余烬."""
+        return next((line for line in self._numbers if run == line or (not run.isascii() and run.endswith(line))), None)
 
 
 def _brand(names: list[str]) -> str:

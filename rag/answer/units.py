@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from rag.language import sentences
 from rag.types import Chunk, Kind
 
+_LINE = re.compile(r"[^\n]+")
 _HEADING = re.compile(r"#{1,6}\s|[|:\s-]+$")
 _BULLET = re.compile(r"(?:[-*+•>]\s+|\d{1,2}[.)、]\s*|#{1,6}\s+)+")
-_ITEM = r"[ \t]*(?:[-*+•]|\d{1,2}[.)、])[ \t]*\S.*"
+_ITEM = r"[ \t]*(?:[-*+•][ \t]+|\d{1,2}[.)、][ \t]*)\S.*"
 _LIST = re.compile(rf"(?m)(?:^[^\n#|]*[:：]\n+)?^{_ITEM}(?:\n+{_ITEM})+")
-_LONGEST = 500  # characters of a list or a vetted answer that are quoted whole
+_LONGEST = 500  # characters that are quoted as one
+_PARAGRAPH = 240  # ... of a paragraph
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Unit:
     end: int
     text: str
     subject: str
-    is_whole: bool = False  # a list or a vetted answer, whose parts are units as well
+    is_whole: bool = False  # a list, a paragraph or a vetted answer, whose parts are units as well
 
 
 @functools.lru_cache(maxsize=4096)
@@ -37,11 +39,10 @@ def units(chunk: Chunk) -> tuple[Unit, ...]:
     subject = " > ".join(dict.fromkeys((chunk.title, *chunk.headings)))
     names_itself = chunk.kind in (Kind.PRODUCT, Kind.ROW) and chunk.text.startswith(chunk.title)
     spans = [(*span, False) for span in _sentences(chunk.text, first, last) if span[0] or not names_itself]
-    spans += [(*span, True) for span in _lists(chunk.text, first, last)]
-    if (first, last) != (0, len(chunk.text)) and last - first <= _LONGEST:
-        spans.append((first, last, len(spans) > 1))  # a vetted answer whole
-    spans = sorted(set(spans))
-    return tuple(Unit(start, end, chunk.text[start:end], subject, is_whole) for start, end, is_whole in spans)
+    spans += [(*span, True) for span in (*_lists(chunk.text, first, last), *_paragraphs(chunk.text, first, last))]
+    if (first, last) != (0, len(chunk.text)) and last - first <= _LONGEST and (first, last, False) not in spans:
+        spans.append((first, last, True))  # a vetted answer
+    return tuple(Unit(start, end, chunk.text[start:end], subject, is_whole) for start, end, is_whole in sorted(set(spans)))
 
 
 def _sentences(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
@@ -60,3 +61,11 @@ def _lists(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
     for match in _LIST.finditer(text, first, last):
         if match.end() - match.start() <= _LONGEST:
             yield match.start(), match.end()
+
+
+def _paragraphs(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:
+    """Short lines of two or three sentences: a symptom with its cause and its cure."""
+    for match in _LINE.finditer(text, first, last):
+        spans = list(_sentences(text, match.start(), match.end()))
+        if 2 <= len(spans) <= 3 and spans[-1][1] - spans[0][0] <= _PARAGRAPH:
+            yield spans[0][0], spans[-1][1]
