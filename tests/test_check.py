@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import pytest
@@ -26,6 +27,13 @@ def test_each_sentence_stands_for_itself() -> None:
         ("You can return a product within 30 days.", "You can return any product within 30 days of delivery."),
         ("We accept Visa.", "We accept Visa and Mastercard."),
     ]
+
+
+def test_a_negation_stands_only_word_for_word() -> None:
+    source = "The Ember 400 is protected to IPX6: heavy rain does no harm, but it is not made for diving."
+    passage = Passage(dataclasses.replace(LAMP, text=source), 1.0)
+    assert not check("The Ember 400 is not protected to IPX6.", [passage], RARITY, 0.6)
+    assert check("It is not made for diving.", [passage], RARITY, 0.6)
 
 
 def test_a_marker_decides_between_passages_that_both_carry_it() -> None:

@@ -84,13 +84,16 @@ def _carrier(
             ranked.append((covered + 0.1 * (number in hinted), -number, passage))
     for _, _, passage in sorted(ranked, key=lambda item: item[:2], reverse=True):
         where = locate(sentence, passage.chunk, rarity)
-        if where and _same_polarity(sentence, passage.chunk.text[slice(*where)]):
+        if where and _polarity_stands(sentence, passage.chunk.text[slice(*where)]):
             return passage, where
     return None
 
 
-def _same_polarity(sentence: str, source: str) -> bool:
-    return _negates(sentence) == _negates(source)
+def _polarity_stands(sentence: str, source: str) -> bool:
+    """A negation is taken only word for word: which part of a sentence it denies is more than shared words can tell."""
+    if _negates(sentence):
+        return " ".join(words(sentence)) in " ".join(words(source))
+    return not _negates(source)
 
 
 def _negates(text: str) -> bool:
