@@ -59,6 +59,11 @@ def test_a_gibberish_or_empty_reply_falls_to_the_quote() -> None:
         assert (given.rung, given.text) == ("quote", GOOD)
 
 
+def test_a_true_reply_beside_the_point_falls_to_the_quote() -> None:
+    given = ask("How long can I return a product?", make_parts(["A return label costs 4.90 EUR. [1]"]))
+    assert (given.rung, given.text) == ("quote", GOOD)
+
+
 def test_a_raising_generator_is_an_error_not_a_refusal() -> None:
     failure = ModelFailed(expected="tokens", found="a crash", remedy="restart")
     events = answer("How long can I return a product?", (), make_parts([failure]))

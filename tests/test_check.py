@@ -85,6 +85,10 @@ def test_another_spelling_of_the_same_stands(sentence: str) -> None:
     assert len(kept(sentence)) == 1
 
 
+def test_words_from_all_over_a_passage_do_not_make_a_sentence() -> None:
+    assert kept("The used label costs delivery days.") == []
+
+
 def test_a_recital_of_the_prompt_falls() -> None:
     prompt = "You are the assistant of the shop and you can return any product within 30 days of delivery"
     assert kept("You can return any product within 30 days of delivery.") and not kept(

@@ -32,19 +32,15 @@ def check(text: str, passages: Sequence[Passage], rarity: Rarity, support: float
 
     None do if the answer declines, recites `prompt` or has markup.
 
-    A sentence stands if one passage holds at least `support` (0..1) of its content by weight and all of its quantities,
-    says it with the same polarity, and the sentence is no question. The model's own markers only
+    A sentence stands if one passage, and the quote located in it, hold at least `support` (0..1) of its content by weight
+    and all of its quantities, say it with the same polarity, and the sentence is no question. The model's own markers only
     decide between passages that carry it.
     """
     if _DECLINES.search(text) or _FORBIDDEN.search(MARKER.sub("", text)) or _recites(text, prompt):
         return []
     kept: list[Supported] = []
     for sentence, hinted in claims(text):
-        if (
-            sentence.endswith(("?", "？", ":", "："))
-            or _FORBIDDEN.search(sentence)
-            or any(sentence == other[0] for other in kept)
-        ):
+        if sentence.endswith(("?", "？", ":", "：")) or any(sentence == other[0] for other in kept):
             continue
         if found := _carrier(sentence, hinted, passages, rarity, support):
             kept.append((sentence, *found))
@@ -83,8 +79,13 @@ def _carrier(
         if covered >= support and not unsupported(sentence, [shown]):
             ranked.append((covered + 0.1 * (number in hinted), -number, passage))
     for _, _, passage in sorted(ranked, key=lambda item: item[:2], reverse=True):
-        where = locate(sentence, passage.chunk, rarity)
-        if where and _polarity_stands(sentence, passage.chunk.text[slice(*where)]):
+        chunk = passage.chunk
+        where = locate(sentence, chunk, rarity)
+        if not where:
+            continue
+        quoted = chunk.text[slice(*where)]
+        carried = rarity.coverage(wanted, term_set(f"{chunk.title}\n{' '.join(chunk.headings)}\n{quoted}"))
+        if carried >= support and _polarity_stands(sentence, quoted):
             return passage, where
     return None
 

@@ -13,7 +13,6 @@ from rag.language import sentences
 from rag.types import Passage, Token
 
 _SENTENCES = 3  # more than that is rambling, and every further one is a risk
-_RIVAL = 0.5  # of the best candidate's probability: less likely sources than that do not answer in its place
 
 
 def generated(case: Case) -> Generator[Token, None, Reply | None]:
@@ -29,18 +28,9 @@ def generated(case: Case) -> Generator[Token, None, Reply | None]:
         kept = standing
         case.clock.first_token()
         yield Token(f"{kept[-1][0]} ")
-    return cite(kept) if any(_answers(case, passage, where) for _, passage, where in kept) else None
-
-
-def _answers(case: Case, passage: Passage, where: tuple[int, int]) -> bool:
-    """Whether what a sentence rests on is about as likely the answer as anything: true sentences can be beside the point."""
-    start, end = where
-    enough = max(case.threshold, _RIVAL * case.candidates[0].probability)
-    return any(
-        candidate.passage.chunk.id == passage.chunk.id and candidate.unit.start < end and start < candidate.unit.end
-        for candidate in case.candidates
-        if candidate.probability >= enough
-    )
+    said = " ".join(sentence for sentence, _, _ in kept)
+    # True sentences can be beside the point: they must answer at least as well as the best quote would.
+    return cite(kept) if kept and case.parts.ranker.answers_better(case.query, said, case.candidates[0]) else None
 
 
 def build_prompt(case: Case) -> Prompt:

@@ -24,6 +24,7 @@ _INSTRUCTIONS = re.compile(
     r"\bprint (?:your |the )?(?:configuration|settings|config)\b|<\|[a-z_]+\|>|\[/?inst\]|</s>|<<sys>>|"
     r"(?:^|\n)\s*(?:assistant|system|ai)\s*[:：]|(?:用户|顾客)\s*[:：].{1,80}(?:客服|助手)\s*[:：]|"
     r"\banswer only (?:with )?(?:yes|no)\b|\bbase64\b|"
+    r""
     r"\b(?:every|each) (?:answer|reply|response)\b.{0,20}\b(?:from now on|with|must)\b|"
     r"(?:只|仅|必须)(?:能|准|许)?回答[“\"'：:]?(?:是|否|好)|以后每次(?:回复|回答)|(?:上面|以上|之前)(?:看到|收到|给你)的|"
     r"[你您]现在(?:是|就是|叫)|"

@@ -11,7 +11,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -99,10 +99,21 @@ class Ranker:
         ranked = [Candidate(float(p), *pair) for p, pair in zip(probabilities, found, strict=True)]
         return sorted(ranked, key=lambda candidate: -candidate.probability)
 
+    def answers_better(self, query: Query, text: str, candidate: Candidate) -> bool:
+        """Whether `text`, were it a unit of the candidate's passage, would be at least as likely the answer."""
+        unit = candidate.unit
+        rows = self._rows(query, candidate.passage, 1, candidate.passage.score or 1.0, [replace(unit, text=text), unit])
+        mine, theirs = np.array([[row[name] for name in FEATURES] for row in rows]) @ self.weights[query.language]
+        return bool(mine >= theirs)
+
     def features(self, query: Query, passages: Sequence[Passage]) -> Matrix:
         """Shape (units of all passages in their order, len(FEATURES))."""
         best = max((passage.score for passage in passages), default=0.0) or 1.0
-        rows = [row for rank, passage in enumerate(passages, start=1) for row in self._rows(query, passage, rank, best)]
+        rows = [
+            row
+            for rank, passage in enumerate(passages, start=1)
+            for row in self._rows(query, passage, rank, best, units(passage.chunk))
+        ]
         return np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
 
     def asked(self, query: Query) -> frozenset[str]:
@@ -110,8 +121,8 @@ class Ranker:
         named = frozenset().union(*map(term_set, self.subjects.mentioned(query.text)))
         return (term_set(query.text) - named) or term_set(query.text)
 
-    def _rows(self, query: Query, passage: Passage, rank: int, best: float) -> list[dict[str, float]]:
-        pieces, asked = units(passage.chunk), self.asked(query)
+    def _rows(self, query: Query, passage: Passage, rank: int, best: float, pieces: Sequence[Unit]) -> list[dict[str, float]]:
+        asked = self.asked(query)
         concepts = {term for term in asked if term.startswith("~")}
         wants_number = bool(_ASKS_QUANTITY.search(fold(query.text)))
         shared = self._of_passage(query, passage) | {
