@@ -30,7 +30,7 @@ ingest: $(VENV)/.ready ## read the corpus into a new index generation
 	$(RUN) ingest
 
 test: check ## everything: style, types, units, real models end to end, a real browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m 'model or browser or slow'
 
 check: $(VENV)/.ready-dev browser ## style, types and the unit tests (no models, no browser)
 	$(BIN)/ruff format --check .
