@@ -83,9 +83,9 @@ class AnswerSettings(Section):
     rungs: tuple[Literal["smalltalk", "faq", "generated", "quote"], ...] = ("smalltalk", "faq", "generated", "quote")
     faq_threshold_en: float = Field(0.8, ge=0, le=1)  # a vetted answer is given at or above this question similarity
     faq_threshold_zh: float = Field(0.65, ge=0, le=1)
-    refuse_below_en: float = Field(0.3, ge=0, le=1)  # likelihood of the best sentence below which the documents say nothing
+    refuse_below_en: float = Field(0.35, ge=0, le=1)  # likelihood of the best sentence below which the documents say nothing
     refuse_below_zh: float = Field(0.35, ge=0, le=1)
-    quote_threshold_en: float = Field(0.3, ge=0, le=1)  # ... from which it is quoted as the answer
+    quote_threshold_en: float = Field(0.35, ge=0, le=1)  # ... from which it is quoted as the answer
     quote_threshold_zh: float = Field(0.35, ge=0, le=1)
     generate_languages: tuple[Literal["en", "zh"], ...] = ("en",)  # those the generator can write
     support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
