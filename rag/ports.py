@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rag.types import Answer, Chunk, Document, History, Manifest, Passage, Query, Recipe, Turn
 
 Vectors = NDArray[np.float32]
+Mask = NDArray[np.bool_]  # one entry a chunk, in the order of Store.chunks(); True: may be found
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 

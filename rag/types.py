@@ -107,16 +107,29 @@ History = tuple[Turn, ...]  # oldest first, without the question being asked
 
 
 @dataclass(frozen=True, slots=True)
+class Filter:
+    """What to search in: a chunk passes where its facet is empty or equal; an empty string here lets all pass."""
+
+    language: str = ""
+    region: str = ""
+    product: str = ""
+    audience: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """The standalone question: `text` is searched, `question` is what the shopper typed.
 
-    `context` is the last exchange, for searching only: it speaks of what the question may leave out.
+    `context` is the last exchange, for searching only: it speaks of what the question may leave out. `repaired` is `text` with
+    its spelling repaired, searched beside it; empty where there was nothing to repair.
     """
 
     text: str
     question: str
     language: Language
     context: str = ""
+    repaired: str = ""
+    filter: Filter = Filter()
 
 
 @dataclass(frozen=True, slots=True)
