@@ -34,6 +34,10 @@ class Facets:
     valid_from: date | None = None
     valid_to: date | None = None  # inclusive
 
+    def in_force(self, day: date) -> bool:
+        """Whether what is said holds on `day`; both ends are inclusive."""
+        return (self.valid_from or day) <= day <= (self.valid_to or day)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -121,7 +125,8 @@ class Query:
     """The standalone question: `text` is searched, `question` is what the shopper typed.
 
     `context` is the last exchange, for searching only: it speaks of what the question may leave out. `repaired` is `text` with
-    its spelling repaired, searched beside it; empty where there was nothing to repair.
+    its spelling repaired, searched beside it; empty where there was nothing to repair. `carried` are the subjects (ids of
+    rag.retrieve.entities) that earlier turns name, one tuple a turn that names any, newest first.
     """
 
     text: str
@@ -129,6 +134,7 @@ class Query:
     language: Language
     context: str = ""
     repaired: str = ""
+    carried: tuple[tuple[str, ...], ...] = ()
     filter: Filter = Filter()
 
 
