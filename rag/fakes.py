@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from rag.language import words
-from rag.ports import Vectors
+from rag.ports import Mask, Vectors
 from rag.types import Chunk, Turn
 
 
@@ -52,12 +52,12 @@ class MemoryStore:
         self._chunks += chunks
         self._vectors += list(vectors)
 
-    def search(self, vector: Vectors, k: int) -> list[tuple[Chunk, float]]:
+    def search(self, vector: Vectors, k: int, mask: Mask | None = None) -> list[tuple[Chunk, float]]:
         """Exact cosine search."""
-        if not self._chunks:
-            return []
-        scores = np.stack(self._vectors) @ vector
-        return [(self._chunks[i], float(scores[i])) for i in np.argsort(-scores, kind="stable")[:k]]
+        chunks = list(self.chunks())
+        found = zip(chunks, self.cosines(vector, [chunk.id for chunk in chunks]), strict=True)
+        allowed = [pair for row, pair in enumerate(found) if mask is None or mask[row]]
+        return sorted(allowed, key=lambda pair: -pair[1])[:k]
 
     def cosines(self, vector: Vectors, ids: Sequence[str]) -> list[float]:
         """In the order of `ids`."""

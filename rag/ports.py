@@ -65,8 +65,8 @@ class Store(Protocol):
     def add(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Append; ids must be new."""
 
-    def search(self, vector: Vectors, k: int) -> list[tuple[Chunk, float]]:
-        """At most k chunks by falling cosine similarity (-1..1) to `vector`, shape (dimension,)."""
+    def search(self, vector: Vectors, k: int, mask: Mask | None = None) -> list[tuple[Chunk, float]]:
+        """At most k chunks by falling cosine similarity (-1..1) to `vector`, shape (dimension,); only those `mask` lets pass."""
 
     def cosines(self, vector: Vectors, ids: Sequence[str]) -> list[float]:
         """Cosine similarity (-1..1) of known chunks to `vector`, shape (dimension,), in the order of `ids`."""

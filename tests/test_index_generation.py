@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from rag.errors import HomeBusy, HomeError, IndexDamaged, IndexMismatch, NoIndex
-from rag.fakes import HashEmbedder
+from rag.fakes import HashEmbedder, MemoryStore
 from rag.index import draft, generation
 from rag.index.canary import find_problems
 from rag.index.generation import Generations
@@ -316,6 +316,39 @@ def test_a_large_index_is_searched_by_chroma(home: Path, monkeypatch: pytest.Mon
     assert exact.cosines(vector, ids) == pytest.approx([score for _, score in reversed(expected)])
     assert graph.cosines(vector, ids) == pytest.approx(exact.cosines(vector, ids), abs=1e-5)
     assert exact.cosines(vector, []) == graph.cosines(vector, []) == []
+    graph.close()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("many")
+    publish(Generations(home), [make(n) for n in range(400)])
+    return home
+
+
+@pytest.mark.parametrize("few", [0, 50, 1000])
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.1, 0.5, 1.0])
+def test_a_mask_lets_only_its_rows_pass_whoever_searches(
+    many: Path, share: float, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exact = Generations(many).open("hash-32").store
+    monkeypatch.setattr("rag.index.chroma.EXACT_LIMIT", 10)
+    monkeypatch.setattr("rag.index.chroma.FEW", few)
+    graph = Generations(many).open("hash-32").store
+    memory = MemoryStore()
+    chunks = [make(n) for n in range(400)]
+    memory.add(chunks, EMBEDDER.embed([chunk.search_text for chunk in chunks]))
+    vector = EMBEDDER.embed(["lamp 17 burns for 119 hours"])[0]
+    mask = np.random.default_rng(3).random(400) < share
+    allowed = [chunk.id for row, chunk in enumerate(exact.chunks()) if mask[row]]
+    assert [chunk.id for chunk in memory.chunks()] == [chunk.id for chunk in exact.chunks()]
+    wanted = [(chunk.id, score) for chunk, score in exact.search(vector, 400) if chunk.id in allowed][:10]
+    assert len(wanted) == min(10, len(allowed))
+    for store in (exact, memory, graph):
+        found = store.search(vector, 10, mask)
+        assert [score for _, score in found] == pytest.approx([score for _, score in wanted], abs=1e-5)
+        assert {chunk.id for chunk, _ in found} <= set(allowed)
+    assert [chunk.id for chunk, _ in exact.search(vector, 10, mask)] == [id for id, _ in wanted]
     graph.close()
 
 

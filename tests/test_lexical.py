@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rag.index.lexical import LexicalIndex, tokens
@@ -88,6 +89,17 @@ def test_ties_go_by_id_and_k_is_a_limit() -> None:
     index = LexicalIndex.build(list(reversed(same)))
     assert [passage.chunk.id for passage in index.find(query("identical"), 5)] == ["00", "01", "02", "03", "04"]
     assert len(index.find(query("identical"), 500)) == 20
+
+
+def test_a_mask_lets_only_its_rows_pass() -> None:
+    index = LexicalIndex.build(SHOP)
+    everything = index.find(query("returned headlamp IPX4 shipping 退货"), 10)
+    assert {passage.chunk.id for passage in everything} == set("abcde")
+    for banned in "abcde":
+        mask = np.array([c.id != banned for c in SHOP])
+        expected = [passage for passage in everything if passage.chunk.id != banned]
+        assert index.find(query("returned headlamp IPX4 shipping 退货"), 10, mask) == expected
+    assert index.find(query("returned"), 10, np.zeros(5, np.bool_)) == []
 
 
 def test_the_same_after_load(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from chromadb.errors import NotFoundError
 
 from rag.errors import HomeError
 from rag.index.codec import Ledger, decode, encode, seal
-from rag.ports import Vectors
+from rag.index.ranking import best_rows
+from rag.ports import Mask, Vectors
 from rag.types import Chunk
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 EXACT_LIMIT = 200_000  # chunks
 BATCH = 500  # rows sent in one call
 PAGE = 5_000  # rows read in one call
+FEW = 2_000  # chunks that a mask lets pass and that are compared one by one rather than looked for in the graph
 _SHARED = threading.Lock()  # clients of one folder share a core, and chromadb counts them without one
 
 
@@ -46,7 +48,6 @@ class ChromaStore:
         self._batch = min(BATCH, client.get_max_batch_size())
         self._chunks: list[Chunk] = []
         self._matrix: Vectors | None = None
-        self._by_id: dict[str, Chunk] = {}
         self._row: dict[str, int] = {}
 
     @classmethod
@@ -116,25 +117,36 @@ class ChromaStore:
             ledger |= {chunk.id: seal(chunk, vector) for chunk, vector in zip(page, vectors, strict=True)}
         order = sorted(range(len(chunks)), key=lambda row: chunks[row].id)
         self._chunks = [chunks[row] for row in order]
+        self._row = {chunk.id: row for row, chunk in enumerate(self._chunks)}
         if len(chunks) <= EXACT_LIMIT:
             self._matrix = np.concatenate(pages)[order] if pages else np.zeros((0, 1), np.float32)
-            self._row = {chunk.id: row for row, chunk in enumerate(self._chunks)}
             self.close()
-        else:
-            self._by_id = {chunk.id: chunk for chunk in chunks}
         return ledger
 
-    def search(self, vector: Vectors, k: int) -> list[tuple[Chunk, float]]:
-        """At most k chunks by falling cosine similarity (-1..1) to `vector`, shape (dimension,); ties by id. Needs load()."""
+    def search(self, vector: Vectors, k: int, mask: Mask | None = None) -> list[tuple[Chunk, float]]:
+        """At most k chunks by falling cosine similarity (-1..1) to `vector`, shape (dimension,); ties by id. Needs load().
+
+        Where there is a mask, shape (count,) in the order of chunks(), only chunks for which it is True.
+        """
         if self._matrix is None:
-            return [(self._by_id[id], score) for id, score in self.nearest(vector[None], k)[0]]
+            return self._search_graph(vector, k, mask)
         scores = self._matrix @ vector
-        if k < len(scores):
-            candidates = np.flatnonzero(scores >= np.partition(scores, -k)[-k])
-        else:
-            candidates = np.arange(len(scores))
-        best = candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
-        return [(self._chunks[row], float(scores[row])) for row in best]
+        return [(self._chunks[row], float(scores[row])) for row in best_rows(scores, k, mask)]
+
+    def _search_graph(self, vector: Vectors, k: int, mask: Mask | None) -> list[tuple[Chunk, float]]:
+        """By Chroma; it knows nothing of the mask, so more is fetched until k pass. A few that may pass are all compared."""
+        allowed = self.count() if mask is None else int(np.count_nonzero(mask))
+        if mask is not None and allowed <= FEW:
+            chunks = [self._chunks[row] for row in np.flatnonzero(mask)]
+            scores = self.cosines(vector, [chunk.id for chunk in chunks])
+            return sorted(zip(chunks, scores, strict=True), key=lambda pair: -pair[1])[:k]
+        fetch = k * self.count() // allowed
+        while True:
+            found = [(self._row[id], score) for id, score in self.nearest(vector[None], min(fetch, self.count()))[0]]
+            passed = [(self._chunks[row], score) for row, score in found if mask is None or mask[row]]
+            if len(passed) >= min(k, allowed) or fetch >= self.count():
+                return passed[:k]
+            fetch *= 2
 
     def cosines(self, vector: Vectors, ids: Sequence[str]) -> list[float]:
         """Cosine similarity (-1..1) of these chunks to `vector`, shape (dimension,), in the order of `ids`. Needs load()."""

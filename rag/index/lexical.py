@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import bm25s
-import numpy as np
 from Stemmer import Stemmer
 
+from rag.index.ranking import best_rows
 from rag.language import HAN, bigrams, words
+from rag.ports import Mask
 from rag.types import Chunk, Passage, Query
 
 _HAN = re.compile(f"[{HAN}]")
@@ -82,12 +83,14 @@ class LexicalIndex:
         """Write the scores, not the chunks."""
         self._index.save(folder, show_progress=False)
 
-    def find(self, query: Query, k: int) -> list[Passage]:
-        """At most k passages by falling BM25 (0..), ties by chunk id; none that shares no word with the query."""
+    def find(self, query: Query, k: int, mask: Mask | None = None) -> list[Passage]:
+        """At most k passages by falling BM25 (0..), ties by chunk id; none that shares no word with the query.
+
+        Where there is a mask, shape (chunks,) in the order of their ids, only chunks for which it is True.
+        """
         ids = self._index.get_tokens_ids(tokens(query.text))
         if not ids:
             return []
         scores = self._index.get_scores_from_ids(ids)
-        hits = np.flatnonzero(scores > 0)
-        best = hits[np.argsort(-scores[hits], kind="stable")[:k]]
+        best = best_rows(scores, k, scores > 0 if mask is None else mask & (scores > 0))
         return [Passage(self._chunks[row], float(scores[row]), {"lexical": float(scores[row])}) for row in best]
