@@ -167,6 +167,24 @@ def eval_retrieval(
     raise typer.Exit(0 if result.passed else 1)
 
 
+@evaluation.command("gold")
+def eval_gold(
+    gold: Annotated[Path, typer.Option(help="Gold questions: a .jsonl file or a folder of them")],
+    kind: Annotated[list[str] | None, typer.Option(help="Only questions of this kind; may be given again")] = None,
+    home: Home = None,
+    limit: Limit = 0,
+    out: Annotated[Path | None, typer.Option("--json", help="Where the result goes")] = None,
+) -> None:
+    """Score retrieval alone on gold questions, by language, kind and turn; nothing is answered, so it is quick."""
+    from rag.evaluate.finding import evaluate_gold
+
+    with progress_bar() as progress:
+        result = evaluate_gold(load(home=home), gold, kind or (), limit, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    print(result.table())
+
+
 @evaluation.command("corpus")
 def eval_corpus(
     corpus: Annotated[Path, typer.Option(help="The folder that holds shop/, gold/ and facts.csv")] = Path("corpus"),

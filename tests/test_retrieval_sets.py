@@ -14,7 +14,7 @@ from rag.evaluate import retrieval
 from rag.evaluate.beir import BeirQuery, load_set, unpack
 from rag.evaluate.retrieval import entries, evaluate_retrieval, score
 from rag.settings import Settings
-from rag.types import Chunk, History, Kind, Passage, Turn
+from rag.types import Chunk, History, Kind, Passage, Query, Turn
 
 CORPUS = [
     {"_id": "returns", "title": "Returns", "text": "You can return any product within thirty days."},
@@ -127,8 +127,8 @@ def test_chunks_become_entries_each_once() -> None:
 def test_scores_by_hand() -> None:
     ranked = {"one": ["a", "b"], "two": ["x", "y", "c"]}
 
-    def find(text: str, history: History, k: int) -> list[Passage]:
-        return [passage(entry) for entry in ranked[text]][:k]
+    def find(text: str, history: History, k: int) -> tuple[Query, list[Passage]]:
+        return Query(text, text, "en"), [passage(entry) for entry in ranked[text]][:k]
 
     queries = [BeirQuery("1", "one", (), frozenset("ab")), BeirQuery("2", "two", (), frozenset("c"))]
     figures = score(find, queries)

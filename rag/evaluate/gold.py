@@ -27,6 +27,7 @@ Kind = Literal[
     "pinyin",
     "traditional",
     "mixed",
+    "cross",
     "neighbour",
     "missing_attribute",
     "false_premise",

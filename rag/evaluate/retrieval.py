@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,39 @@ from rag.evaluate.verdicts import Verdict, expectations, judge, passed
 from rag.fakes import ScriptedGenerator
 from rag.ports import Progress
 from rag.settings import Settings
-from rag.types import History, Passage
+from rag.types import Chunk, History, Passage, Query
 
 FOUND = 10
 CHUNKS = 50  # a long passage is several chunks, and each passage counts once
-Find = Callable[[str, History, int], Sequence[Passage]]
+Find = Callable[[str, History, int], tuple[Query, list[Passage]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Searcher:
+    """Retrieval as it serves, over one opened generation."""
+
+    find: Find
+    chunks: Sequence[Chunk]
+    system: dict[str, str]
+
+
+@contextmanager
+def searching(settings: Settings) -> Iterator[Searcher]:
+    """Search the live generation of `settings.home` the way an answer does, without a generator. Raises NoIndex, ModelMissing."""
+    embedder = build.build_embedder(settings)
+    generation = build.build_generations(settings).open(embedder.fingerprint)
+    try:
+        source = build.build_source(settings, generation, embedder)
+        rewrite = build.build_parts(settings, generation, source, embedder, ScriptedGenerator()).rewrite
+
+        def find(text: str, history: History, k: int) -> tuple[Query, list[Passage]]:
+            query = rewrite(text, history)
+            return query, source.find(query, k)
+
+        system = {"embedder": embedder.fingerprint, "chunks": str(generation.manifest.count)}
+        yield Searcher(find, list(generation.store.chunks()), system)
+    finally:
+        generation.store.close()
 
 
 @dataclass(frozen=True)
@@ -72,15 +101,9 @@ def evaluate_retrieval(
         unpack(data.corpus, home / "corpus")
     settings = settings.model_copy(update={"home": home, "corpus": home / "corpus"})
     report = build.run_ingest(settings, progress)
-    embedder = build.build_embedder(settings)
-    generation = build.build_generations(settings).open(embedder.fingerprint)
-    source = build.build_source(settings, generation, embedder)
-    parts = build.build_parts(settings, generation, source, embedder, ScriptedGenerator())  # nothing is generated here
     asked = data.queries[: limit or None]
-    try:
-        figures = score(lambda text, history, k: source.find(parts.rewrite(text, history), k), asked, progress)
-    finally:
-        generation.store.close()
+    with searching(settings) as searcher:
+        figures = score(searcher.find, asked, progress)
     described = {
         "name": data.name,
         "path": folder.as_posix(),
@@ -90,10 +113,9 @@ def evaluate_retrieval(
         "unjudged": str(data.unjudged),
         "rejected": str(len(report.rejected)),
     }
-    system = {"embedder": embedder.fingerprint, "chunks": str(generation.manifest.count)}
     whole = not limit and queries == "queries.jsonl"
     verdicts = judge(expectations("retrieval", data.name) if whole else [], {"all": figures})
-    return RetrievalResult(described, system, figures, verdicts, whole)
+    return RetrievalResult(described, searcher.system, figures, verdicts, whole)
 
 
 def score(find: Find, queries: Sequence[BeirQuery], progress: Progress = silent) -> Figures:
@@ -103,7 +125,7 @@ def score(find: Find, queries: Sequence[BeirQuery], progress: Progress = silent)
     took: list[float] = []
     for done, query in enumerate(queries, start=1):
         started = time.perf_counter()
-        passages = find(query.text, query.history, CHUNKS)
+        _, passages = find(query.text, query.history, CHUNKS)
         took.append((time.perf_counter() - started) * 1000)
         relevances = [entry in query.relevant for entry in entries(passages)]
         total = len(query.relevant)

@@ -15,6 +15,7 @@ from rag.evaluate.score import METRICS, Figures, rungs
 from rag.evaluate.verdicts import Verdict, passed
 
 if TYPE_CHECKING:
+    from rag.evaluate.finding import GoldResult
     from rag.evaluate.result import EvaluationResult
     from rag.evaluate.retrieval import RetrievalResult
 
@@ -56,6 +57,19 @@ def retrieval_text(result: RetrievalResult) -> str:
         conclusion(result.verdicts, result.judged),
     ]
     return render(parts)
+
+
+def gold_text(result: GoldResult) -> str:
+    """Retrieval on gold questions, one row a group."""
+    from rag.evaluate.finding import MEASURES
+
+    table = Table(box=box.SIMPLE, caption="n: questions; p50: milliseconds of the median search", caption_justify="left")
+    for name in ("group", "n", *MEASURES, "p50"):
+        table.add_column(name, justify="left" if name == "group" else "right")
+    for name, figures in result.groups.items():
+        cells = [shown(measure, _bare(figures[measure])) for measure in (*MEASURES, "latency.p50")]
+        table.add_row(name, str(figures["recall@5"].n), *cells)
+    return render([f"{heading(result.data)}; {', '.join(f'{key} {value}' for key, value in result.system.items())}", table])
 
 
 def heading(data: Mapping[str, str]) -> str:
