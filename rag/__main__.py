@@ -185,6 +185,25 @@ def eval_gold(
     print(result.table())
 
 
+@evaluation.command("public")
+def eval_public(
+    data: Annotated[Path, typer.Option(help="The folder that holds the data sets, each a folder in the BEIR layout")],
+    chosen: Annotated[list[str] | None, typer.Option("--set", help="Only this set; may be given again")] = None,
+    home: Home = None,
+    limit: Limit = 0,
+    out: Annotated[Path | None, typer.Option("--json", help="Where the result goes")] = None,
+) -> None:
+    """Score retrieval on public data sets with one configuration for all, beside what peers reach."""
+    from rag.evaluate.public import evaluate_public
+
+    with progress_bar() as progress:
+        result = evaluate_public(load(home=home), data, chosen or (), limit, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    print(result.table())
+    raise typer.Exit(0 if result.passed else 1)
+
+
 @evaluation.command("corpus")
 def eval_corpus(
     corpus: Annotated[Path, typer.Option(help="The folder that holds shop/, gold/ and facts.csv")] = Path("corpus"),

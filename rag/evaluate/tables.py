@@ -16,6 +16,7 @@ from rag.evaluate.verdicts import Verdict, passed
 
 if TYPE_CHECKING:
     from rag.evaluate.finding import GoldResult
+    from rag.evaluate.public import PublicResult
     from rag.evaluate.result import EvaluationResult
     from rag.evaluate.retrieval import RetrievalResult
 
@@ -70,6 +71,29 @@ def gold_text(result: GoldResult) -> str:
         cells = [shown(measure, _bare(figures[measure])) for measure in (*MEASURES, "latency.p50")]
         table.add_row(name, str(figures["recall@5"].n), *cells)
     return render([f"{heading(result.data)}; {', '.join(f'{key} {value}' for key, value in result.system.items())}", table])
+
+
+def public_text(result: PublicResult) -> str:
+    """One row a data set: R@5, nDCG@10 and MRR@10 beside the goal, and what peers reach (R@5 / nDCG@10)."""
+    from rag.evaluate.public import UPPER_BOUND, public_sets
+
+    table = Table(box=box.SIMPLE)
+    peers = list(dict.fromkeys(peer for chosen in public_sets() for peer in chosen.peers))
+    for name in ("set", "n", "R@5", "nDCG@10", "MRR@10", "goal", "", *peers):
+        table.add_column(name, justify="left" if name in ("set", "goal", "") else "right", no_wrap=True)
+    short = {"recall@5": "R@5", "ndcg@10": "nDCG@10"}
+    for chosen in public_sets():
+        if chosen.name in result.results:
+            figures = result.results[chosen.name].figures
+            goal = ", ".join(f"{short[measure]} {value:.3g}" for measure, value in chosen.goal.items())
+            cells = [shown(measure, _bare(figures[measure])) for measure in (*short, "mrr@10")]
+            others = [" / ".join(f"{chosen.peers[peer][measure]:.3f}" for measure in short) for peer in peers]
+            state = "reached" if result.reached(chosen) else "missed"
+            n = str(figures["recall@5"].n)
+            table.add_row(f"{chosen.name}{' *' if chosen.pool else ''}", n, *cells, goal, state, *others)
+    pools = any(chosen.pool and chosen.name in result.results for chosen in public_sets())
+    absent = f"not in the folder: {', '.join(result.absent)}" if result.absent else ""
+    return render([table, f"* {UPPER_BOUND}" if pools else "", absent])
 
 
 def heading(data: Mapping[str, str]) -> str:
