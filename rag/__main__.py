@@ -9,28 +9,22 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from rag import build, settings
 from rag.errors import HomeError, ShoptalkError
+from rag.evaluate.commands import evaluation
+from rag.terminal import Corpus, Home, Json, load, progress_bar
 from rag.types import Done, HandOver, History, Refused, Token, Turn
 
 if TYPE_CHECKING:
-    from rag.build import Assistant, Progress
+    from rag.build import Assistant
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-evaluation = typer.Typer(no_args_is_help=True, help="Score retrieval, answers or the corpus; judge them by expected.toml.")
 app.add_typer(evaluation, name="eval")
-
-Home = Annotated[Path | None, typer.Option(help="Where everything made at run time lives [default: ./.shoptalk]")]
-Corpus = Annotated[Path | None, typer.Option(help="Folder of documents [default: corpus/shop]")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON")]
-Limit = Annotated[int, typer.Option(help="Only the first N questions; 0: all")]
 
 
 @app.command()
@@ -132,103 +126,12 @@ def rollback(home: Home = None) -> None:
     print(f"generation {build.build_generations(load(home=home)).rollback()} is live")
 
 
-@evaluation.command("answers")
-def eval_answers(
-    gold: Annotated[Path, typer.Option(help="Gold questions: a .jsonl file or a folder of them")],
-    out: Annotated[Path, typer.Option("--json", help="Where the result goes; the report page lies beside it as .html")],
-    home: Home = None,
-    limit: Limit = 0,
-) -> None:
-    """Ask every gold question the way a shopper would and score retrieval, answers, refusals and citations."""
-    from rag.evaluate.answers import evaluate_answers
-
-    with progress_bar() as progress:
-        result = evaluate_answers(load(home=home), gold, out, limit, progress)
-    print(result.table())
-    raise typer.Exit(0 if result.passed else 1)
-
-
-@evaluation.command("retrieval")
-def eval_retrieval(
-    folder: Annotated[Path, typer.Option("--set", help="A data set in the BEIR layout")],
-    home: Home = None,
-    limit: Limit = 0,
-    queries: Annotated[str, typer.Option(help="The set's file of queries")] = "queries.jsonl",
-    out: Annotated[Path | None, typer.Option("--json", help="Where the result goes")] = None,
-) -> None:
-    """Ingest a BEIR-layout data set into a home of its own and score retrieval on it."""
-    from rag.evaluate.retrieval import evaluate_retrieval
-
-    with progress_bar() as progress:
-        result = evaluate_retrieval(load(home=home), folder, limit, queries, progress)
-    if out:
-        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
-    print(result.table())
-    raise typer.Exit(0 if result.passed else 1)
-
-
-@evaluation.command("gold")
-def eval_gold(
-    gold: Annotated[Path, typer.Option(help="Gold questions: a .jsonl file or a folder of them")],
-    kind: Annotated[list[str] | None, typer.Option(help="Only questions of this kind; may be given again")] = None,
-    home: Home = None,
-    limit: Limit = 0,
-    out: Annotated[Path | None, typer.Option("--json", help="Where the result goes")] = None,
-) -> None:
-    """Score retrieval alone on gold questions, by language, kind and turn; nothing is answered, so it is quick."""
-    from rag.evaluate.finding import evaluate_gold
-
-    with progress_bar() as progress:
-        result = evaluate_gold(load(home=home), gold, kind or (), limit, progress)
-    if out:
-        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
-    print(result.table())
-
-
-@evaluation.command("public")
-def eval_public(
-    data: Annotated[Path, typer.Option(help="The folder that holds the data sets, each a folder in the BEIR layout")],
-    chosen: Annotated[list[str] | None, typer.Option("--set", help="Only this set; may be given again")] = None,
-    home: Home = None,
-    limit: Limit = 0,
-    out: Annotated[Path | None, typer.Option("--json", help="Where the result goes")] = None,
-) -> None:
-    """Score retrieval on public data sets with one configuration for all, beside what peers reach."""
-    from rag.evaluate.public import evaluate_public
-
-    with progress_bar() as progress:
-        result = evaluate_public(load(home=home), data, chosen or (), limit, progress)
-    if out:
-        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
-    print(result.table())
-    raise typer.Exit(0 if result.passed else 1)
-
-
-@evaluation.command("corpus")
-def eval_corpus(
-    corpus: Annotated[Path, typer.Option(help="The folder that holds shop/, gold/ and facts.csv")] = Path("corpus"),
-) -> None:
-    """Prove that every price, period and capacity agrees with the catalogue and every gold quote is verbatim."""
-    from rag.evaluate.facts import check_corpus
-
-    problems = check_corpus(corpus)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    print(f"{len(problems)} problems in {corpus}")
-    raise typer.Exit(1 if problems else 0)
-
-
 def ingest_apart(chosen: settings.Settings) -> None:
     """Ingest in a process of its own: the memory that embedding a corpus takes does not stay with the server."""
     options = [f"--corpus={chosen.corpus}", f"--home={chosen.home}"]
     done = subprocess.run([sys.executable, "-m", "rag", "ingest", *options], stdout=sys.stderr, check=False)
     if done.returncode not in (0, 3):
         raise HomeError(expected=f"{chosen.corpus} to be ingested", found="the error above", remedy="correct it and start again")
-
-
-def load(**overrides: Any) -> settings.Settings:  # noqa: ANN401 - each setting has its own type, checked by Settings
-    """Settings with the options given on the command line on top."""
-    return settings.load(**{key: value for key, value in overrides.items() if value is not None})
 
 
 def say(assistant: Assistant, question: str, history: History) -> str:
@@ -246,28 +149,6 @@ def say(assistant: Assistant, question: str, history: History) -> str:
             for citation in event.answer.citations:
                 print(f"  [{citation.n}] {citation.document}: {citation.quote}")
     return text
-
-
-@contextmanager
-def progress_bar() -> Iterator[Progress]:
-    """A bar on stderr with one line per stage of ingest."""
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
-
-    bar = Progress(*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), console=Console(stderr=True))
-    tasks: dict[str, Any] = {}
-
-    def advance(stage: str, done: int, total: int) -> None:
-        bar.start()  # only now: a command that fails early prints its error and nothing else
-        if stage not in tasks:
-            tasks[stage] = bar.add_task(stage, total=total)
-        bar.update(tasks[stage], completed=done, total=total)
-
-    try:
-        yield advance
-    finally:
-        if tasks:
-            bar.stop()
 
 
 def main() -> NoReturn:

@@ -17,7 +17,7 @@ LEVELS = (
     {"language", "wording"},
     {"settings", "ports"},
     STAGES,
-    {"build"},
+    {"build", "terminal"},
     {"__main__", "evaluate", "ui"},
 )
 DOORS = {

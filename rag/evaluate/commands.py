@@ -1,0 +1,101 @@
+"""The commands of `python -m rag eval`: each scores one thing and prints its table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rag.terminal import Home, load, progress_bar
+
+evaluation = typer.Typer(no_args_is_help=True, help="Score retrieval, answers or the corpus; judge them by expected.toml.")
+Limit = Annotated[int, typer.Option(help="Only the first N questions; 0: all")]
+Out = Annotated[Path | None, typer.Option("--json", help="Where the result goes")]
+
+
+@evaluation.command("answers")
+def eval_answers(
+    gold: Annotated[Path, typer.Option(help="Gold questions: a .jsonl file or a folder of them")],
+    out: Annotated[Path, typer.Option("--json", help="Where the result goes; the report page lies beside it as .html")],
+    home: Home = None,
+    limit: Limit = 0,
+) -> None:
+    """Ask every gold question the way a shopper would and score retrieval, answers, refusals and citations."""
+    from rag.evaluate.answers import evaluate_answers
+
+    with progress_bar() as progress:
+        result = evaluate_answers(load(home=home), gold, out, limit, progress)
+    typer.echo(result.table())
+    raise typer.Exit(0 if result.passed else 1)
+
+
+@evaluation.command("retrieval")
+def eval_retrieval(
+    folder: Annotated[Path, typer.Option("--set", help="A data set in the BEIR layout")],
+    home: Home = None,
+    limit: Limit = 0,
+    queries: Annotated[str, typer.Option(help="The set's file of queries")] = "queries.jsonl",
+    out: Out = None,
+) -> None:
+    """Ingest a BEIR-layout data set into a home of its own and score retrieval on it."""
+    from rag.evaluate.retrieval import evaluate_retrieval
+
+    with progress_bar() as progress:
+        result = evaluate_retrieval(load(home=home), folder, limit, queries, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    typer.echo(result.table())
+    raise typer.Exit(0 if result.passed else 1)
+
+
+@evaluation.command("gold")
+def eval_gold(
+    gold: Annotated[Path, typer.Option(help="Gold questions: a .jsonl file or a folder of them")],
+    kind: Annotated[list[str] | None, typer.Option(help="Only questions of this kind; may be given again")] = None,
+    home: Home = None,
+    limit: Limit = 0,
+    out: Out = None,
+) -> None:
+    """Score retrieval alone on gold questions, by language, kind and turn; nothing is answered, so it is quick."""
+    from rag.evaluate.finding import evaluate_gold
+
+    with progress_bar() as progress:
+        result = evaluate_gold(load(home=home), gold, kind or (), limit, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    typer.echo(result.table())
+
+
+@evaluation.command("public")
+def eval_public(
+    data: Annotated[Path, typer.Option(help="The folder that holds the data sets, each a folder in the BEIR layout")],
+    chosen: Annotated[list[str] | None, typer.Option("--set", help="Only this set; may be given again")] = None,
+    home: Home = None,
+    limit: Limit = 0,
+    out: Out = None,
+) -> None:
+    """Score retrieval on public data sets with one configuration for all, beside what peers reach."""
+    from rag.evaluate.public import evaluate_public
+
+    with progress_bar() as progress:
+        result = evaluate_public(load(home=home), data, chosen or (), limit, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    typer.echo(result.table())
+    raise typer.Exit(0 if result.passed else 1)
+
+
+@evaluation.command("corpus")
+def eval_corpus(
+    corpus: Annotated[Path, typer.Option(help="The folder that holds shop/, gold/ and facts.csv")] = Path("corpus"),
+) -> None:
+    """Prove that every price, period and capacity agrees with the catalogue and every gold quote is verbatim."""
+    from rag.evaluate.facts import check_corpus
+
+    problems = check_corpus(corpus)
+    for problem in problems:
+        typer.echo(problem, err=True)
+    typer.echo(f"{len(problems)} problems in {corpus}")
+    raise typer.Exit(1 if problems else 0)
