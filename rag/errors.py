@@ -6,6 +6,7 @@ ShoptalkError
 ├── ModelFailed         a model was found but raised, hung or returned nothing usable
 ├── DataError           a file the user handed over is not in the form asked for
 │   ├── CorpusEmpty     a corpus folder holds nothing that can be read
+│   ├── WrongFilter     a filter names a field there is not, or a value that no chunk has
 │   └── Unreadable      one file of a corpus cannot be read (ingest reports it and goes on)
 ├── ServeError          the page or the service cannot take this turn now
 │   ├── PortInUse       another program listens where Shoptalk should
@@ -50,6 +51,10 @@ class CorpusEmpty(DataError):
 
 class Unreadable(DataError):
     """One file of a corpus cannot be read; ingest reports it and goes on with the rest."""
+
+
+class WrongFilter(DataError):
+    """A filter names a field there is not, or a value that no chunk has: searching with it could find nothing."""
 
 
 class ServeError(ShoptalkError):
