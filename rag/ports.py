@@ -14,6 +14,8 @@ from rag.types import Answer, Chunk, Document, History, Manifest, Passage, Query
 
 Vectors = NDArray[np.float32]
 Mask = NDArray[np.bool_]  # one entry a chunk, in the order of Store.chunks(); True: may be found
+Rows = NDArray[np.intp]  # of chunks, in the order of Store.chunks()
+Scores = NDArray[np.float64]
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
@@ -145,6 +147,32 @@ class PassageSource(Protocol):
 
     def find(self, query: Query, k: int) -> list[Passage]:
         """At most k passages by falling score, no chunk twice."""
+
+
+class WordSearch(Protocol):
+    """All chunks of a generation by their words."""
+
+    def find(self, query: Query, k: int, mask: Mask | None = None) -> list[Passage]:
+        """At most k passages by falling BM25 (0..) that share a word with the query's text; only those `mask` lets pass."""
+
+    def match(self, text: str, rows: Rows) -> tuple[Scores, Scores, Scores]:
+        """Of these chunks: BM25 (0..), that as a share of the most it could be for `text` (0..1), and coverage (0..1).
+
+        Coverage is the share of the known words of `text`, weighed by rarity, that a chunk holds.
+        """
+
+
+class QuestionSearch(Protocol):
+    """The questions that point to a chunk, and those that point away from it, by meaning."""
+
+    def find(self, vector: Vectors, k: int, mask: Mask | None = None) -> list[tuple[Chunk, float, str]]:
+        """At most k chunks by falling cosine of their best question, with that question; only those `mask` lets pass."""
+
+    def cosines(self, vector: Vectors, ids: Sequence[str]) -> list[float]:
+        """Best cosine of a chunk's own questions, -1 where it has none, in the order of `ids`."""
+
+    def against(self, vector: Vectors, ids: Sequence[str]) -> list[float]:
+        """Best cosine of a chunk's negative questions, -1 where it has none, in the order of `ids`."""
 
 
 class Reader(Protocol):
