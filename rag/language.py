@@ -58,13 +58,17 @@ def _jieba() -> Any:  # noqa: ANN401 - jieba ships no types
     return jieba
 
 
-def fold(text: str) -> str:
-    """One form for what readers take as the same: full/half width, case, traditional/simplified."""
-    text = unicodedata.normalize("NFKC", text).casefold()
+def simplify(text: str) -> str:
+    """Traditional characters as simplified ones, all else as it is."""
     if not _HAN.search(text):
         return text
     traditional, forms = _simplified()
     return traditional.sub(lambda found: forms[found[0]], text)
+
+
+def fold(text: str) -> str:
+    """One form for what readers take as the same: full/half width, case, traditional/simplified."""
+    return simplify(unicodedata.normalize("NFKC", text).casefold())
 
 
 def words(text: str) -> list[str]:
