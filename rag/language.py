@@ -34,20 +34,23 @@ def detect(text: str) -> Language | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _simplified() -> tuple[re.Pattern[str], dict[str, str]]:
-    """What is traditional, longest first, and the simplified form of each.
+def _traditional() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str], dict[int, str]]:
+    """Any traditional character; phrases, longest first; the simplified form of each; that of characters, for str.translate.
 
-    The tables are OpenCC's; its own Python code takes a hundred times as long, 0.6 ms for a paragraph in simplified script.
+    The tables are OpenCC's. Its own Python code takes 0.6 ms for a paragraph, even one in simplified characters.
     """
-    forms: dict[str, str] = {}
-    for name in ("TSCharacters", "TSPhrases"):
+    forms: dict[str, dict[str, str]] = {}
+    for name in ("TSPhrases", "TSCharacters"):
         table = (files("opencc") / "dictionary" / f"{name}.txt").read_text(encoding="utf-8")
-        for line in table.splitlines():
-            traditional, simplified = line.split("\t")
-            forms[traditional] = simplified.split(" ")[0]
-    phrases = sorted((form for form in forms if len(form) > 1), key=len, reverse=True)
-    characters = "".join(form for form, simplified in forms.items() if len(form) == 1 and form != simplified)
-    return re.compile("|".join((*phrases, f"[{characters}]"))), forms
+        pairs = (line.split("\t") for line in table.splitlines())
+        forms[name] = {traditional: simplified.split(" ")[0] for traditional, simplified in pairs}
+    phrases = sorted(forms["TSPhrases"], key=len, reverse=True)
+    starts = "".join({phrase[0] for phrase in phrases})
+    pattern = re.compile(f"(?=[{starts}])({'|'.join(phrases)})")  # the look-ahead is what makes it fast
+    characters = {
+        traditional: simplified for traditional, simplified in forms["TSCharacters"].items() if traditional != simplified
+    }
+    return re.compile(f"[{''.join(characters)}]"), pattern, forms["TSPhrases"], str.maketrans(characters)
 
 
 @functools.lru_cache(maxsize=1)
@@ -60,10 +63,10 @@ def _jieba() -> Any:  # noqa: ANN401 - jieba ships no types
 
 def simplify(text: str) -> str:
     """Traditional characters as simplified ones, all else as it is."""
-    if not _HAN.search(text):
+    any_form, phrases, forms, characters = _traditional()
+    if not any_form.search(text):
         return text
-    traditional, forms = _simplified()
-    return traditional.sub(lambda found: forms[found[0]], text)
+    return "".join(forms.get(piece) or piece.translate(characters) for piece in phrases.split(text))
 
 
 def fold(text: str) -> str:
