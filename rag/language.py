@@ -47,10 +47,7 @@ def _traditional() -> tuple[re.Pattern[str], dict[str, str], dict[int, str]]:
     phrases = sorted(forms["TSPhrases"], key=len, reverse=True)
     starts = "".join({phrase[0] for phrase in phrases})
     pattern = re.compile(f"(?=[{starts}])({'|'.join(phrases)})")  # the look-ahead is what makes it fast
-    characters = {
-        traditional: simplified for traditional, simplified in forms["TSCharacters"].items() if traditional != simplified
-    }
-    return re.compile(f"[{''.join(characters)}]"), pattern, forms["TSPhrases"], str.maketrans(characters)
+    return pattern, forms["TSPhrases"], str.maketrans(forms["TSCharacters"])
 
 
 @functools.lru_cache(maxsize=1)
