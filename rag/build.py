@@ -22,7 +22,8 @@ from rag.types import Answer, Done, Event, HandOver, History, Kind, Language, Pa
 
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
-    from rag.index.generation import Generation, Generations
+    from rag.index.generation import Generations
+    from rag.index.opened import Generation
     from rag.ingest.report import IngestReport
 
 log = logging.getLogger(__name__)

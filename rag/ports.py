@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rag.types import Answer, Chunk, Document, History, Manifest, Passage, Query, Recipe, Turn
 
 Vectors = NDArray[np.float32]
+TermHashes = NDArray[np.uint64]
 Mask = NDArray[np.bool_]  # one entry a chunk, in the order of Store.chunks(); True: may be found
 Rows = NDArray[np.intp]  # of chunks, in the order of Store.chunks()
 Scores = NDArray[np.float64]
@@ -83,8 +84,15 @@ class Store(Protocol):
         """Release files and connections; the store is unusable afterwards."""
 
 
+class Terms(NamedTuple):
+    """A text as a lexical index counts it."""
+
+    hashes: TermHashes  # one a term, as often as it occurs
+    words: str  # its folded words, each once, sorted, a space between them
+
+
 class VectorCache(Protocol):
-    """Vectors by embedder and text, kept across ingests; what was put survives a kill."""
+    """What was worked out for a text once, kept across ingests: vectors by embedder, and terms. It survives a kill."""
 
     def missing(self, embedder: str, texts: Iterable[str]) -> list[str]:
         """The texts without a vector, each once, in the order given."""
@@ -95,8 +103,11 @@ class VectorCache(Protocol):
     def get(self, embedder: str, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimension). Raises IndexDamaged if one is missing."""
 
+    def terms(self, texts: Sequence[str]) -> list[Terms]:
+        """The terms of each text; those of new ones are worked out and kept."""
+
     def prune(self, used: Mapping[str, set[str]]) -> None:
-        """Forget all vectors but those of `used`: embedder -> sha256 of texts, hex."""
+        """Forget all but what belongs to `used`: embedder -> sha256 of texts, hex."""
 
 
 class Draft(Protocol):
@@ -129,8 +140,8 @@ class Library(Protocol):
     def is_sound(self) -> bool:
         """Whether the live generation's files are those that were sealed, and no one found it damaged since."""
 
-    def start(self, recipe: Recipe, count: int) -> AbstractContextManager[Draft]:
-        """A block that writes and seals a draft of exactly `count` chunks."""
+    def start(self, recipe: Recipe, count: int, cache: VectorCache) -> AbstractContextManager[Draft]:
+        """A block that writes and seals a draft of exactly `count` chunks; `cache` holds the vectors of their questions."""
 
     def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
         """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""
@@ -139,7 +150,7 @@ class Library(Protocol):
         """Remove what dead ingests left, and generations beyond those kept; whether there was any."""
 
     def used(self) -> dict[str, set[str]]:
-        """Texts of all kept generations: embedder -> sha256 of texts, hex."""
+        """Texts of all kept generations, chunks' and questions': embedder -> sha256 of texts, hex."""
 
 
 class PassageSource(Protocol):

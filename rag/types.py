@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,6 +11,18 @@ from typing import Literal
 
 Language = Literal["en", "zh"]
 Role = Literal["system", "user", "assistant"]
+
+
+# A mark at the end or a question word at the start; "can", "will" and the like only before whom they ask about.
+_ASKS = re.compile(
+    r"[?？][\s\"”’')）」』]*$|[吗嗎][。\s]*$"
+    r"|^\s*(?:(?:what|which|who|whom|whose|how|when|where|why)\b"
+    r"|(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|may|might|must|has|have|had)(?:n['’]t)?"
+    r"\s+(?:i|you|he|she|we|it|they|there|this|that|these|those|the|my|your|our|its|a|an|any)\b)"
+    r"|^\s*(?:请问|請問|什么|什麼|怎么|怎麼|怎样|怎樣|如何|为什么|為什麼|为何|為何|哪|谁|誰|多少|多久|多长|多大|几[天个时次种点年月]"
+    r"|能否|能不能|是否|是不是|可否|可不可以|有没有|有沒有|何时|何時)",
+    re.IGNORECASE,
+)
 
 
 class Kind(StrEnum):
@@ -97,6 +110,13 @@ class Chunk:
         if self.text.startswith(head):  # a FAQ's text begins with its question, a product's with its name
             head = ""
         return "\n".join(part for part in (head, self.text, *self.aliases) if part)
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """What this chunk answers: a FAQ's question and its similar ones; of others the title and last heading, if they ask."""
+        if self.kind is Kind.FAQ:
+            return tuple(dict.fromkeys(text for text in (self.title, *self.aliases) if text))
+        return tuple(dict.fromkeys(text for text in (self.title, *self.headings[-1:]) if _ASKS.search(text)))
 
 
 @dataclass(frozen=True, slots=True)

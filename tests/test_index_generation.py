@@ -6,7 +6,8 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from rag.errors import HomeBusy, HomeError, IndexDamaged, IndexMismatch, NoIndex
 from rag.fakes import HashEmbedder, MemoryStore
 from rag.index import draft, generation
 from rag.index.canary import find_problems
+from rag.index.catalog import Catalog
+from rag.index.draft import GenerationDraft
 from rag.index.generation import Generations
 from rag.index.lock import reading
 from rag.types import Chunk, Facets, Kind, Manifest, Query, Recipe
@@ -42,8 +45,11 @@ def make(number: int, text: str = "") -> Chunk:
 
 
 def publish(generations: Generations, chunks: list[Chunk], recipe: Recipe = RECIPE) -> Manifest:
-    with generations.lock("ingest"):
-        with generations.start(replace(recipe, place=generations.place, chroma=generations.chroma), len(chunks)) as draft:
+    recipe = replace(recipe, place=generations.place, chroma=generations.chroma)
+    questions = [text for chunk in chunks for text in (*chunk.questions, *chunk.negatives)]
+    with generations.lock("ingest"), Catalog(generations._home / "catalog.sqlite") as cache:
+        cache.put(recipe.embedder, questions, EMBEDDER.embed(questions))
+        with generations.start(recipe, len(chunks), cache) as draft:
             for start in range(0, len(chunks), 10):
                 batch = chunks[start : start + 10]
                 draft.add(batch, EMBEDDER.embed([chunk.search_text for chunk in batch]))
@@ -51,6 +57,12 @@ def publish(generations: Generations, chunks: list[Chunk], recipe: Recipe = RECI
         generations.make_live(manifest)
         generations.prune()
     return manifest
+
+
+@contextmanager
+def started(generations: Generations, count: int) -> Iterator[GenerationDraft]:
+    with Catalog(generations._home / "catalog.sqlite") as cache, generations.start(RECIPE, count, cache) as draft:
+        yield draft
 
 
 def query(text: str) -> Query:
@@ -169,8 +181,8 @@ def test_what_does_not_fit_is_refused_before_it_is_touched(home: Path, recipe: R
 
 def test_a_newer_manifest_is_refused(home: Path) -> None:
     path = home / "index" / "gen-0002" / "manifest.json"
-    path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
-    with pytest.raises(IndexMismatch, match="schema 1 in .*; found schema 2"):
+    path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
+    with pytest.raises(IndexMismatch, match="schema 2 in .*; found schema 3"):
         Generations(home).open("hash-32")
 
 
@@ -196,7 +208,15 @@ def _flip(data: bytes) -> bytes:
 
 
 BINARY = ("chroma/*/data_level0.bin", "chroma/*/link_lists.bin", "chroma/*/length.bin", "chroma/*/index_metadata.pickle")
-OURS = ("lexical/data.csc.index.npy", "lexical/vocab.index.json", "ledger.json", "where.json", "manifest.json")
+OURS = (
+    "lexical/weights.npy",
+    "lexical/words.json",
+    "questions/vectors.npy",
+    "questions/links.npz",
+    "ledger.json",
+    "where.json",
+    "manifest.json",
+)
 CHANGES = {"empty": lambda data: b"", "half": lambda data: data[: len(data) // 2], "flip": _flip}
 DAMAGE: dict[str, Callable[[Path], None]] = (
     {
@@ -282,7 +302,7 @@ def test_only_as_many_generations_as_asked_are_kept(home: Path) -> None:
 
 def test_what_a_dead_ingest_left_is_removed(home: Path) -> None:
     generations = Generations(home)
-    with pytest.raises(KeyboardInterrupt), generations.start(RECIPE, 10) as draft:
+    with pytest.raises(KeyboardInterrupt), started(generations, 10) as draft:
         draft.add([make(1)], EMBEDDER.embed(["x"]))
         raise KeyboardInterrupt
     (home / "index" / "gen-0009").mkdir()
@@ -354,7 +374,7 @@ def test_a_mask_lets_only_its_rows_pass_whoever_searches(
 
 def test_a_draft_that_lost_something_is_never_sealed(tmp_path: Path) -> None:
     generations = Generations(tmp_path)
-    with pytest.raises(IndexDamaged, match=r"chunk d1\.md#000000000001 is altered"), generations.start(RECIPE, 2) as draft:
+    with pytest.raises(IndexDamaged, match=r"chunk d1\.md#000000000001 is altered"), started(generations, 2) as draft:
         draft.add([make(1), make(2)], EMBEDDER.embed(["a", "b"]))
         draft.add([make(1, text="another text under a known id")], EMBEDDER.embed(["c"]))
         draft.seal({}, {}, [])

@@ -14,6 +14,7 @@ import pytest
 
 from rag.errors import HomeError, IndexDamaged, IndexMismatch
 from rag.fakes import HashEmbedder
+from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.types import Chunk, Kind, Manifest, Recipe
 
@@ -47,7 +48,7 @@ def publish(generations: Generations, numbers: range) -> Manifest:
     with generations.lock("ingest"):
         generations.prune()
         recipe = Recipe(EMBEDDER.fingerprint, 32, 160, 0, 1, generations.place, generations.chroma)
-        with generations.start(recipe, len(chunks)) as draft:
+        with Catalog(generations._home / "catalog.sqlite") as cache, generations.start(recipe, len(chunks), cache) as draft:
             draft.add(chunks, EMBEDDER.embed([chunk.search_text for chunk in chunks]))
             manifest = draft.seal({}, {"d.md": len(chunks)}, [])
         generations.make_live(manifest)
@@ -89,7 +90,8 @@ def test_what_a_dead_ingest_left_on_the_server_is_removed(server: str, tmp_path:
     generations = Generations(tmp_path, server)
     publish(generations, range(3))
     already = collections(server)
-    with generations.start(Recipe("hash-32", 32, 160, 0, 1, server, generations.chroma), 10):
+    recipe = Recipe("hash-32", 32, 160, 0, 1, server, generations.chroma)
+    with Catalog(tmp_path / "catalog.sqlite") as cache, generations.start(recipe, 10, cache):
         pass
     assert len(collections(server)) == len(already) + 1
     generations.prune()

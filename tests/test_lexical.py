@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rag.index.lexical import LexicalIndex, tokens
+from rag.index.lexical import LexicalIndex
+from rag.index.terms import tokens
 from rag.types import Chunk, Kind, Query
 
 

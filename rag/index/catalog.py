@@ -1,7 +1,7 @@
-"""The vector cache: what a model has embedded once is never embedded again.
+"""The vector cache: what a model has embedded once is never embedded again, and what was cut into words once is not cut again.
 
-It is the source of truth for vectors; the index generations can be rebuilt from it and the corpus. It holds no text: a vector is
-found by the embedder's fingerprint and the text's sha256.
+It is the source of truth for vectors; the index generations can be rebuilt from it and the corpus. A vector is found by the
+embedder's fingerprint and the text's sha256, the terms by the text's sha256. Of the text itself it holds the set of its words.
 """
 
 from __future__ import annotations
@@ -10,15 +10,19 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 
 from rag.errors import IndexDamaged
 from rag.index.codec import text_hash
-from rag.ports import Vectors
+from rag.index.terms import VERSION, analyze
+from rag.ports import Terms, Vectors
 
 _TABLE = """CREATE TABLE IF NOT EXISTS vectors (
     embedder TEXT NOT NULL, text BLOB NOT NULL, vector BLOB NOT NULL, UNIQUE (embedder, text))"""
+_TERMS_TABLE = """CREATE TABLE IF NOT EXISTS terms (
+    text BLOB PRIMARY KEY, version INTEGER NOT NULL, hashes BLOB NOT NULL, words TEXT NOT NULL)"""
 
 
 class Catalog:
@@ -34,6 +38,7 @@ class Catalog:
             self._database.execute("PRAGMA synchronous=NORMAL")  # power loss may cost the last batches, never the file
             self._database.execute("PRAGMA secure_delete=ON")  # a vector says much about its text; deleted means gone
             self._database.execute(_TABLE)
+            self._database.execute(_TERMS_TABLE)
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from error
 
@@ -60,8 +65,17 @@ class Catalog:
             raise self._damaged(f"no vector of {embedder} for {texts[found.index(None)]!r:.80}")
         return np.stack([np.frombuffer(vector, dtype="<f4") for vector in found if vector is not None]).astype(np.float32)
 
+    def terms(self, texts: Sequence[str]) -> list[Terms]:
+        """The terms of each text; those of new ones are worked out and kept, all of a call or none."""
+        known = {text: self._find_terms(text) for text in dict.fromkeys(texts)}
+        new = {text: analyze(text) for text, found in known.items() if found is None}
+        rows = [(_key(text), VERSION, found.hashes.astype("<u8").tobytes(), found.words) for text, found in new.items()]
+        with self._database:
+            self._database.executemany("INSERT OR REPLACE INTO terms VALUES (?, ?, ?, ?)", rows)
+        return [known[text] or new[text] for text in texts]
+
     def prune(self, used: Mapping[str, set[str]]) -> None:
-        """Forget all vectors but those of `used`: embedder -> sha256 of texts, hex."""
+        """Forget all but what belongs to `used`: embedder -> sha256 of texts, hex."""
         rows = [(embedder, bytes.fromhex(text)) for embedder, texts in used.items() for text in texts]
         with self._database:
             self._database.execute(
@@ -69,6 +83,7 @@ class Catalog:
             )
             self._database.executemany("INSERT INTO used VALUES (?, ?)", rows)
             self._database.execute("DELETE FROM vectors WHERE (embedder, text) NOT IN (SELECT embedder, text FROM used)")
+            self._database.execute("DELETE FROM terms WHERE text NOT IN (SELECT text FROM used)")
             self._database.execute("DROP TABLE used")
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # or what was deleted would live on in the log
 
@@ -77,12 +92,19 @@ class Catalog:
         return int(self._database.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
     def _find(self, embedder: str, text: str) -> bytes | None:
-        query = "SELECT vector FROM vectors WHERE embedder = ? AND text = ?"
+        row = self._row("SELECT vector FROM vectors WHERE embedder = ? AND text = ?", (embedder, _key(text)))
+        return row[0] if row else None
+
+    def _find_terms(self, text: str) -> Terms | None:
+        row = self._row("SELECT hashes, words FROM terms WHERE text = ? AND version = ?", (_key(text), VERSION))
+        return Terms(np.frombuffer(row[0], "<u8").astype(np.uint64), row[1]) if row else None
+
+    def _row(self, query: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:
         try:
-            row = self._database.execute(query, (embedder, _key(text))).fetchone()
+            row: tuple[Any, ...] | None = self._database.execute(query, values).fetchone()
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from error
-        return row[0] if row else None
+        return row
 
     def _damaged(self, found: str) -> IndexDamaged:
         return IndexDamaged(

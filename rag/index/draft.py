@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.index.canary import examine
 from rag.index.codec import Ledger, digest, seal
 from rag.index.lexical import LexicalIndex
-from rag.index.manifest import LEXICAL, SCHEMA, damaged, hash_files, save_ledger, save_manifest, sync_tree
-from rag.ports import Vectors
+from rag.index.manifest import LEXICAL, QUESTIONS, SCHEMA, damaged, hash_files, save_ledger, save_manifest, sync_tree
+from rag.index.questions import Questions
+from rag.ports import Terms, VectorCache, Vectors
 from rag.types import Chunk, Manifest, Recipe
 
 if TYPE_CHECKING:
@@ -21,22 +23,26 @@ if TYPE_CHECKING:
 class GenerationDraft:
     """A generation being written; see ports.Draft."""
 
-    def __init__(self, folder: Path, number: int, previous: int, recipe: Recipe, store: ChromaStore) -> None:
+    def __init__(self, folder: Path, number: int, previous: int, recipe: Recipe, store: ChromaStore, cache: VectorCache) -> None:
         self._folder, self._number, self._previous = folder, number, previous
-        self._recipe, self._store = recipe, store
+        self._recipe, self._store, self._cache = recipe, store, cache
         self._chunks: list[Chunk] = []
+        self._terms: list[Terms] = []
         self._ledger: Ledger = {}
 
     def add(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
         """Append; ids must be new."""
         self._store.add(chunks, vectors)
         self._chunks += chunks
+        self._terms += self._cache.terms([chunk.search_text for chunk in chunks])
         self._ledger |= {chunk.id: seal(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)}
 
     def seal(self, sources: Mapping[str, str], documents: Mapping[str, int], rejected: Sequence[tuple[str, str]]) -> Manifest:
         """Prove in a fresh process that all that was added can be read and found. Raises IndexDamaged if not."""
         self._store.close()
-        LexicalIndex.build(self._chunks).save(self._folder / LEXICAL)
+        LexicalIndex.build(self._chunks, self._terms).save(self._folder / LEXICAL)
+        embedded = partial(self._cache.get, self._recipe.embedder)
+        Questions.build(self._chunks, embedded).save(self._folder / QUESTIONS)
         save_ledger(self._folder, self._ledger)
         if problems := examine(self._folder, len(self._chunks)):
             raise damaged(self._folder, problems)

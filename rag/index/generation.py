@@ -3,6 +3,7 @@
 index/CURRENT           "gen-0007": moved by one rename, last of all
 index/gen-0007/chroma/         vectors, texts, metadata
               /lexical/        BM25
+              /questions/      vectors of the questions that chunks answer
               /ledger.json     hashes of every chunk
               /where.json      which Chroma place and collection
               /manifest.json   the seal: written when the rest was proven whole, never changed
@@ -14,23 +15,19 @@ import logging
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rag.errors import HomeError, IndexDamaged, NoIndex
 from rag.index.canary import examine
-from rag.index.codec import Ledger, digest
+from rag.index.codec import digest
 from rag.index.draft import GenerationDraft
-from rag.index.lexical import LexicalIndex
 from rag.index.lock import home_lock, reading, removing
 from rag.index.manifest import (
     CHROMA,
     DAMAGED,
     LEDGER,
-    LEXICAL,
     MANIFEST,
     REBUILD,
     changed_files,
@@ -42,23 +39,12 @@ from rag.index.manifest import (
     save_where,
     write_atomically,
 )
+from rag.index.opened import Generation, read_generation, used_texts
+from rag.ports import VectorCache
 from rag.types import Manifest, Recipe
-
-if TYPE_CHECKING:
-    from rag.index.chroma import ChromaStore
 
 log = logging.getLogger(__name__)
 POINTER, _PREFIX = "CURRENT", "gen-"
-
-
-@dataclass(frozen=True, slots=True)
-class Generation:
-    """An opened generation: all that answering needs is in memory."""
-
-    number: int
-    manifest: Manifest
-    store: ChromaStore
-    lexical: LexicalIndex
 
 
 class Generations:
@@ -151,8 +137,8 @@ class Generations:
             return target
 
     @contextmanager
-    def start(self, recipe: Recipe, count: int) -> Iterator[GenerationDraft]:
-        """A block that writes a draft of exactly `count` chunks."""
+    def start(self, recipe: Recipe, count: int, cache: VectorCache) -> Iterator[GenerationDraft]:
+        """A block that writes a draft of exactly `count` chunks; `cache` holds the vectors of their questions."""
         from rag.index.chroma import ChromaStore
 
         previous = self._pointer() or 0
@@ -164,7 +150,7 @@ class Generations:
         save_where(folder, self._place, name)
         # closed whatever happens: Chroma would hand an open store of this path to the next draft of this number
         with closing(ChromaStore.create(folder / CHROMA, self._place, name, count)) as store:
-            yield GenerationDraft(folder, number, previous, recipe, store)
+            yield GenerationDraft(folder, number, previous, recipe, store, cache)
 
     def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
         """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""
@@ -186,25 +172,20 @@ class Generations:
         return bool(surplus)
 
     def used(self) -> dict[str, set[str]]:
-        """Texts of all kept generations: embedder -> sha256 of texts, hex."""
+        """Texts of all kept generations, chunks' and questions': embedder -> sha256 of texts, hex."""
         used: dict[str, set[str]] = {}
         for number in self._kept():
+            folder = self._folder(number)
             with suppress(IndexDamaged):  # its texts may be embedded again, nothing worse
-                folder = self._folder(number)
-                texts = {hashes.searched for hashes in load_ledger(folder).values()}
-                used.setdefault(load_manifest(folder).recipe.embedder, set()).update(texts)
+                embedder, texts = used_texts(folder)
+                used.setdefault(embedder, set()).update(texts)
         return used
 
     def _open(self, folder: Path, manifest: Manifest, fingerprint: str) -> Generation:
         check_fit(manifest, fingerprint, self.place, self.chroma)
         if problems := self._broken_files(folder, manifest):
             raise damaged(folder, problems)
-        ledger, store = _read(folder)
-        if len(ledger) != manifest.count or digest(ledger) != manifest.digest:
-            store.close()
-            found = f"{len(ledger)} of {manifest.count} chunks" if len(ledger) != manifest.count else "altered chunks"
-            raise damaged(folder, [f"{found} in {CHROMA}"])
-        return Generation(manifest.number, manifest, store, LexicalIndex.load(folder / LEXICAL, list(store.chunks())))
+        return read_generation(folder, manifest)
 
     def _problems(self, number: int) -> list[str]:
         folder = self._folder(number)
@@ -276,24 +257,6 @@ def _remove(folder: Path) -> None:
     except HomeError as error:  # a server that is gone must not stop every later ingest
         log.warning("vectors of %s may be left behind: %s", folder.name, error)
     shutil.rmtree(folder)
-
-
-def _read(folder: Path) -> tuple[Ledger, ChromaStore]:
-    """What Chroma holds, hashed and in memory."""
-    from rag.index.chroma import ChromaStore
-
-    place, name = load_where(folder)
-    try:
-        with ExitStack() as opened:
-            store = ChromaStore.open(folder / CHROMA, place, name)
-            opened.callback(store.close)
-            ledger = store.load()
-            opened.pop_all()  # a large index goes on being read from Chroma
-        return ledger, store
-    except HomeError:
-        raise
-    except Exception as error:
-        raise damaged(folder, [f"{CHROMA} cannot be read: {error!r}"]) from error
 
 
 def _contents(folder: Path) -> set[tuple[str, str]]:

@@ -1,96 +1,131 @@
-"""Search by words: BM25 over English stems, product codes, Chinese words and character pairs."""
+"""Search by words: BM25 over the terms of all chunks, of which a query reads only its own."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+import functools
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-import bm25s
-from Stemmer import Stemmer
+import numpy as np
+from numpy.typing import NDArray
 
 from rag.index.ranking import best_rows
-from rag.language import HAN, bigrams, words
-from rag.ports import Mask
+from rag.index.terms import analyze, hash_terms, tokens
+from rag.ports import Mask, Rows, Scores, TermHashes, Terms
 from rag.types import Chunk, Passage, Query
 
-_HAN = re.compile(f"[{HAN}]")
-_SEPARATORS = re.compile(r"[-./]")
-# Words that say how one asks, not what about. "not", "no", "without" and numbers stay: they change what is meant.
-STOP = frozenset(
-    """a an the is are was were be been am do does did have has had i you he she it we they me my your our their its this that
-    these those of to in on at for from with by as and or if can could will would shall should may might must what which who whom
-    how when where why there here please
-    的 了 吗 呢 吧 啊 呀 是 我 你 您 他 她 它 我们 你们 他们 这 那 这个 那个 有 在 和 与 及 也 都 就 请 请问 一下 什么 怎么 怎样
-    如何 哪 哪个 哪些 能 可以""".split()
-)
+K1, B = 1.5, 0.75  # of BM25: how soon a repeated term stops to count, how much long texts are held back
+WORDS = "words.json"
 
 
-def tokens(text: str) -> list[str]:
-    """What BM25 counts. A Chinese word of two characters is counted once, as the pair it is.
+class Postings(NamedTuple):
+    """Which chunks hold a term, and what that is worth: those of terms[i] are rows and weights [starts[i]:starts[i + 1]]."""
 
-    Words and pairs together find more than either alone: MRR@10 on CMRC 2018 .984 against .981 and .979, on DRCD .966 against
-    .963 and .959 (600 questions each).
-    """
-    stem = Stemmer("english").stemWord  # one a call: a Stemmer is not safe to share between threads
-    found = [pair for pair in bigrams(text) if pair not in STOP]
-    for word in words(text):
-        if word in STOP:
-            continue
-        if not _HAN.match(word):
-            found += _latin(word.replace("’", "'"), stem)
-        elif len(word) != 2:
-            found.append(word)
-    return found
-
-
-def _latin(word: str, stem: Callable[[str], str]) -> list[str]:
-    """A word's stem; a product code whole, run together, and in parts: "pb-hl210" -> pb-hl210, pbhl210, pb, hl210."""
-    parts = [part for part in _SEPARATORS.split(word) if part]
-    if all(part.isdigit() for part in parts):
-        return [word]  # 12.5, 3/4: their parts are other numbers
-    if len(parts) == 1:
-        return [stem(word)]
-    joined = ["".join(parts)] if "-" in word else []
-    return [word, *joined, *(stem(part) for part in parts if part not in STOP)]
+    terms: TermHashes  # rising
+    starts: NDArray[np.int64]  # one more than terms
+    rows: NDArray[np.int32]  # of chunks in the order of their ids, rising within a term
+    weights: NDArray[np.float32]  # BM25 of the term in that chunk
 
 
 class LexicalIndex:
     """A PassageSource over all chunks of a generation.
 
-    Scores are Lucene's BM25 (Kamphuis et al. 2020, "Which BM25 do you mean?") as bm25s computes them ahead for every word.
+    Scores are Lucene's BM25 (Kamphuis et al. 2020, "Which BM25 do you mean?"). A saved index is mapped, not read: opening costs
+    nothing, and memory holds what queries have asked for.
     """
 
-    def __init__(self, index: bm25s.BM25, chunks: Sequence[Chunk]) -> None:
-        self._index, self._chunks = index, chunks
+    def __init__(self, postings: Postings, chunks: Sequence[Chunk], words: Path | Mapping[str, int]) -> None:
+        self._postings, self._chunks, self._words = postings, chunks, words
 
     @classmethod
-    def build(cls, chunks: Sequence[Chunk]) -> LexicalIndex:
-        """Index the search texts of `chunks`, at least one."""
-        chunks = sorted(chunks, key=lambda chunk: chunk.id)
-        texts = [tokens(chunk.search_text) or [""] for chunk in chunks]  # or the mean length may be 0
-        vocabulary = {token: id for id, token in enumerate(sorted({token for text in texts for token in text}))}
-        index = bm25s.BM25(method="lucene")
-        index.index(([[vocabulary[token] for token in text] for text in texts], vocabulary), show_progress=False)
-        return cls(index, chunks)
+    def build(cls, chunks: Sequence[Chunk], terms: Sequence[Terms] | None = None) -> LexicalIndex:
+        """Index the search texts of `chunks`, at least one; `terms` are those of each, where they are known already."""
+        known = terms if terms is not None else [analyze(chunk.search_text) for chunk in chunks]
+        order = sorted(range(len(chunks)), key=lambda row: chunks[row].id)
+        found = [known[row] for row in order]
+        words = Counter(word for text in found for word in text.words.split(" ") if word)
+        return cls(_weigh([text.hashes for text in found]), [chunks[row] for row in order], words)
 
     @classmethod
     def load(cls, folder: Path, chunks: Sequence[Chunk]) -> LexicalIndex:
         """What save() wrote; `chunks` are those it was built from, in the order of their ids."""
-        return cls(bm25s.BM25.load(folder), chunks)
+        mapped = (np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in Postings._fields)
+        return cls(Postings(*mapped), chunks, folder / WORDS)
 
     def save(self, folder: Path) -> None:
-        """Write the scores, not the chunks."""
-        self._index.save(folder, show_progress=False)
+        """Write the postings and words, not the chunks."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, values in self._postings._asdict().items():
+            np.save(folder / f"{name}.npy", values)
+        (folder / WORDS).write_text(json.dumps(dict(sorted(self.words.items())), ensure_ascii=False), encoding="utf-8")
+
+    @functools.cached_property
+    def words(self) -> Mapping[str, int]:
+        """The folded words of the corpus as rag.language.words cuts them -> number of chunks that hold each."""
+        if isinstance(self._words, Path):
+            found: dict[str, int] = json.loads(self._words.read_text(encoding="utf-8"))
+            return found
+        return self._words
 
     def find(self, query: Query, k: int, mask: Mask | None = None) -> list[Passage]:
         """At most k passages by falling BM25 (0..), ties by chunk id; none that shares no word with the query.
 
         Where there is a mask, shape (chunks,) in the order of their ids, only chunks for which it is True.
         """
-        ids = self._index.get_tokens_ids(tokens(query.text))
-        if not ids:
-            return []
-        scores = self._index.get_scores_from_ids(ids)
+        scores = np.zeros(len(self._chunks), np.float32)
+        for own in self._slices(query.text):
+            scores[self._postings.rows[own.start : own.stop]] += self._postings.weights[own.start : own.stop]
         best = best_rows(scores, k, scores > 0 if mask is None else mask & (scores > 0))
         return [Passage(self._chunks[row], float(scores[row]), {"lexical": float(scores[row])}) for row in best]
+
+    def match(self, text: str, rows: Rows) -> tuple[Scores, Scores, Scores]:
+        """Of the chunks in `rows`: BM25 (0..), that as a share of the most it could be (0..1), and coverage (0..1).
+
+        Coverage is the share of the terms of `text` that a chunk holds, weighed by rarity. Terms no chunk holds do not count.
+        """
+        scores, held, most, all_held = np.zeros(len(rows)), np.zeros(len(rows)), 0.0, 0.0
+        for own, times in Counter(self._slices(text)).items():
+            holders = self._postings.rows[own.start : own.stop]
+            rarity = float(_rarity(np.array(len(holders)), len(self._chunks)))
+            places = np.minimum(np.searchsorted(holders, rows), len(holders) - 1)
+            holds = holders[places] == rows
+            scores += times * np.where(holds, self._postings.weights[own.start : own.stop][places], 0)
+            held += rarity * holds
+            most += times * rarity
+            all_held += rarity
+        return scores, scores / (most or 1), held / (all_held or 1)
+
+    def _slices(self, text: str) -> list[range]:
+        """Where the postings of each term of `text` lie that any chunk holds."""
+        terms, starts = self._postings.terms, self._postings.starts
+        asked = hash_terms(tokens(text))
+        places = np.searchsorted(terms, asked)
+        known = places[(places < len(terms)) & (terms[np.minimum(places, len(terms) - 1)] == asked)] if len(terms) else ()
+        return [range(starts[place], starts[place + 1]) for place in known]
+
+
+def _rarity(holders: NDArray[np.int64], count: int) -> Scores:
+    """Lucene's inverse document frequency (0..) of terms that so many of `count` texts hold."""
+    return np.log1p((count - holders + 0.5) / (holders + 0.5))
+
+
+def _weigh(texts: Sequence[TermHashes]) -> Postings:
+    """Count the terms of all texts, one array a text, and weigh them."""
+    lengths = np.array([len(text) for text in texts])
+    terms = np.concatenate(texts)
+    rows = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
+    order = np.argsort(terms, kind="stable")
+    terms, rows = terms[order], rows[order]
+    new = np.ones(len(terms), np.bool_)
+    new[1:] = (terms[1:] != terms[:-1]) | (rows[1:] != rows[:-1])
+    first = np.flatnonzero(new)
+    counts = np.diff(first, append=len(terms))  # of a term in a chunk
+    terms, rows = terms[first], rows[first]
+    vocabulary, starts, holders = np.unique(terms, return_index=True, return_counts=True)
+    lengths = np.maximum(lengths, 1)  # a text without terms, so that the mean is never 0
+    norm = K1 * (1 - B + B * lengths / lengths.mean())
+    weights = np.repeat(_rarity(holders, len(texts)), holders) * counts / (counts + norm[rows])
+    return Postings(vocabulary, np.append(starts, len(rows)).astype(np.int64), rows, weights.astype(np.float32))

@@ -14,8 +14,8 @@ from rag.errors import IndexDamaged, IndexMismatch
 from rag.index.codec import Ledger, Seal
 from rag.types import Manifest, Recipe
 
-SCHEMA = 1
-CHROMA, LEXICAL = "chroma", "lexical"  # folders of a generation
+SCHEMA = 2  # raise it when the files of a generation, or the terms in them, change: older ones are then built anew
+CHROMA, LEXICAL, QUESTIONS = "chroma", "lexical", "questions"  # folders of a generation
 MANIFEST, LEDGER, WHERE, DAMAGED = "manifest.json", "ledger.json", "where.json", "damaged.txt"
 REBUILD = "run `python -m rag ingest`"  # embeds nothing again that is in the catalog
 
@@ -63,6 +63,14 @@ def load_manifest(folder: Path) -> Manifest:
     except (OSError, ValueError, KeyError, TypeError) as error:
         names = ", ".join(field.name for field in fields(Manifest))
         raise IndexDamaged(expected=f"a manifest in {path} with {names}", found=repr(error), remedy=REBUILD) from error
+
+
+def load_embedder(folder: Path) -> str:
+    """The fingerprint of the embedder, whatever the manifest's schema. Raises IndexDamaged."""
+    try:
+        return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["recipe"]["embedder"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, [f"{MANIFEST}: {error!r}"]) from error
 
 
 def check_fit(manifest: Manifest, embedder: str, place: str, chroma: str) -> None:

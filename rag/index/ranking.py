@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.ports import Mask
-
-Rows = NDArray[np.intp]
+from rag.ports import Mask, Rows
 
 
 def best_rows(scores: NDArray[np.floating], k: int, mask: Mask | None = None) -> Rows:

@@ -66,7 +66,7 @@ def ingest(
         if not chunks:
             raise _nothing(corpus, rejected)
         embedded = embed_missing(chunks, catalog, embedder, progress)
-        with generations.start(recipe, len(chunks)) as draft:
+        with generations.start(recipe, len(chunks), catalog) as draft:
             write(chunks, draft, catalog, embedder.fingerprint, progress)
             progress("check", 0, len(chunks))
             manifest = draft.seal(found.sources, counts, [(rejection.file, rejection.reason) for rejection in rejected])
@@ -129,12 +129,13 @@ def chunk_all(
 
 
 def embed_missing(chunks: Sequence[Chunk], catalog: VectorCache, embedder: Embedder, progress: Progress) -> int:
-    """Embed what the catalog does not hold, committing batch by batch; returns the number of texts embedded.
+    """Embed what the catalog does not hold of chunks and their questions, batch by batch; returns the number of texts embedded.
 
     Long texts first: a batch holds texts of like length, so little is padded, and the time left is not underestimated. The order
     depends on the texts alone, so that an ingest that takes up after a kill forms the batches the dead one would have formed.
     """
-    texts = catalog.missing(embedder.fingerprint, (piece.search_text for piece in chunks))
+    wanted = (text for piece in chunks for text in (piece.search_text, *piece.questions, *piece.negatives))
+    texts = catalog.missing(embedder.fingerprint, wanted)
     texts.sort(key=lambda text: (-len(text), text))
     progress("embed", 0, len(texts))
     for start in range(0, len(texts), BATCH):
