@@ -75,3 +75,14 @@ def test_both_gold_sets_are_balanced(split: str) -> None:
     assert found["items"] >= 200 and found["dialogues"] >= 50 and found["unanswerable"] >= 40
     assert found["noisy"] >= 25 and found["attacks"] >= 15 and found["zh_share"] >= 0.4
     assert {question.kind for question in questions} == set(KINDS)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_questions_across_languages_quote_the_other_language_alone(split: str, documents: list[Document]) -> None:
+    languages = {document.id: document.facets.language for document in documents}
+    for row in documents:  # a table names the language in its rows
+        languages[row.id] = languages[row.id] or next((entry.facets.language for entry in row.entries), "")
+    cross = [question for question in load_gold(CORPUS / "gold" / split) if question.kind == "cross"]
+    assert sum(question.lang == "en" for question in cross) == sum(question.lang == "zh" for question in cross) == 40
+    for question in cross:
+        assert {languages[source.document] for source in question.sources} == {"en", "zh"} - {question.lang}, question.id

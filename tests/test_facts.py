@@ -223,7 +223,8 @@ def test_counts() -> None:
         gold("4", "?", kind="off_topic").item,
     ]
     found = counts(questions)
-    assert found == {"items": 4, "dialogues": 1, "unanswerable": 1, "noisy": 1, "attacks": 1, "zh_share": 0.25}
+    cross = {"cross_zh": 0, "cross_en": 0}
+    assert found == {"items": 4, "dialogues": 1, "unanswerable": 1, "noisy": 1, "attacks": 1, **cross, "zh_share": 0.25}
     assert check_counts(questions, {"items": 4, "attacks": 2}) == ["gold: 1 attacks, at least 2 asked for"]
     with pytest.raises(DataError, match="minimums of items, dialogues, .*; found itens; correct gold.toml"):
         check_counts(questions, {"itens": 4})

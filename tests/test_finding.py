@@ -10,8 +10,8 @@ import pytest
 
 from rag import build
 from rag.errors import DataError, NoIndex
-from rag.evaluate.finding import Search, evaluate_gold, figures, groups_of, search_all
-from rag.evaluate.gold import Question
+from rag.evaluate.finding import Search, evaluate_gold, figures, search_all
+from rag.evaluate.gold import Question, groups_of
 from rag.settings import Settings
 from rag.types import Chunk, History, Kind, Passage, Query
 

@@ -214,6 +214,20 @@ def test_the_table(result: EvaluationResult) -> None:
     assert "0.250" in text
 
 
+def test_questions_across_languages_stand_apart(rows: list[Row]) -> None:
+    items = [item.model_copy(update={"kind": "cross"}) if item.id == "q3" else item for item in ITEMS]
+    data = {"name": "x", "path": "x", "digest": "x", "questions": "6"}
+    apart = conclude(data, {}, items, rows, {}, CHUNKS)
+    assert {name: group["score"].n for name, group in apart.apart.items()} == {
+        "all but cross": 5,
+        "en, all but cross": 5,
+        "zh, cross": 1,
+    }
+    assert apart.ours["score"].n == 6 and "all but cross" in apart.table()
+    assert apart.as_dict()["apart"]["zh, cross"]["retrieval.recall@5"]["n"] == 1
+    assert conclude(data, {}, ITEMS, rows, {}, CHUNKS).apart == {}
+
+
 def test_a_part_of_the_set_is_not_judged(rows: list[Row]) -> None:
     data = {"name": "test", "path": "gold/test", "digest": "abc", "questions": "6"}
     part = conclude(data, {}, ITEMS, rows, {}, CHUNKS, judged=False)

@@ -59,6 +59,8 @@ def counts(questions: Sequence[Question]) -> dict[str, float]:
         "unanswerable": sum(not question.answerable and question.kind != "attack" for question in questions),
         "noisy": sum(question.kind in NOISY for question in questions),
         "attacks": sum(question.kind == "attack" for question in questions),
+        "cross_zh": sum((question.kind, question.lang) == ("cross", "zh") for question in questions),
+        "cross_en": sum((question.kind, question.lang) == ("cross", "en") for question in questions),
         "zh_share": sum(question.lang == "zh" for question in questions) / len(questions),
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 from rag.errors import DataError
 from rag.evaluate import metrics
 from rag.evaluate.answers import on_the_day, silent
-from rag.evaluate.gold import KINDS, Question, digest, load_gold
+from rag.evaluate.gold import GROUPS, KINDS, Question, digest, groups_of, load_gold
 from rag.evaluate.retrieval import FOUND, Find, searching
 from rag.evaluate.rows import Found, as_found
 from rag.evaluate.score import Figures, holds, relevant_chunks
@@ -19,9 +19,6 @@ from rag.ports import Progress
 from rag.settings import Settings
 from rag.types import Chunk
 
-GROUPS = ("all", "all but cross", "en, all but cross", "zh, all but cross", "first turns", "later turns") + tuple(
-    f"{language}, {kind}" for kind in KINDS for language in ("en", "zh")
-)
 MEASURES = ("reachable", "recall@1", "recall@5", "recall@10", "mrr@10", "ndcg@10")
 
 
@@ -114,12 +111,6 @@ def search_all(find: Find, items: Sequence[Question], chunks: Iterable[Chunk], p
         searches.append(Search(item, query.text, as_found(passages), relevant[item.id], took))
         progress("ask", len(searches), len(items))
     return searches
-
-
-def groups_of(item: Question) -> set[str]:
-    """Those of GROUPS that a question counts in; a "cross" question, whose document is in the other language, stands apart."""
-    names = {"all", f"{item.lang}, {item.kind}", "later turns" if item.history else "first turns"}
-    return names | ({"all but cross", f"{item.lang}, all but cross"} if item.kind != "cross" else set())
 
 
 def figures(searches: Sequence[Search]) -> Figures:

@@ -36,6 +36,9 @@ Kind = Literal[
     "attack",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+GROUPS = ("all", "all but cross", "en, all but cross", "zh, all but cross", "first turns", "later turns") + tuple(
+    f"{language}, {kind}" for kind in KINDS for language in ("en", "zh")
+)
 
 
 class _Strict(BaseModel):
@@ -91,6 +94,12 @@ class Question(_Strict):
     def quotes(self) -> list[str]:
         """The words that prove the answer."""
         return [source.quote for source in self.sources]
+
+
+def groups_of(item: Question) -> set[str]:
+    """Those of GROUPS that a question counts in; a "cross" question, whose document is in the other language, stands apart."""
+    names = {"all", f"{item.lang}, {item.kind}", "later turns" if item.history else "first turns"}
+    return names | ({"all but cross", f"{item.lang}, all but cross"} if item.kind != "cross" else set())
 
 
 @dataclass(frozen=True, slots=True)

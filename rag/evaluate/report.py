@@ -84,7 +84,7 @@ def _beside(result: EvaluationResult) -> list[dict[str, Any]]:
 
 
 def _groups(result: EvaluationResult) -> list[dict[str, Any]]:
-    blocks = (("all", {"all": result.ours}), ("language", result.languages), ("kind", result.kinds))
+    blocks = (("all", {"all": result.ours}), ("language", result.languages), ("kind", result.kinds), ("apart", result.apart))
     rows = []
     for block, groups in blocks:
         for name, figures in groups.items():

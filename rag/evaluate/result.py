@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rag.evaluate.gold import KINDS, Question
+from rag.evaluate.gold import GROUPS, KINDS, Question, groups_of
 from rag.evaluate.rows import Row
 from rag.evaluate.score import Case, Figures, Marks, figures, grouped, marks, relevant_chunks, risk_coverage, rungs
 from rag.evaluate.verdicts import Verdict, expectations, judge, passed
@@ -24,6 +24,7 @@ class EvaluationResult:
     overall: Mapping[str, Figures]
     languages: Mapping[str, Figures]
     kinds: Mapping[str, Figures]
+    apart: Mapping[str, Figures]  # questions across languages and all others, by language; empty if there are none across
     verdicts: Sequence[Verdict]
     judged: bool  # False for a part of the set: then there are no verdicts
     cases: Sequence[Case]
@@ -50,6 +51,7 @@ class EvaluationResult:
             "overall": {name: _plain(group) for name, group in self.overall.items()},
             "languages": {name: _plain(group) for name, group in self.languages.items()},
             "kinds": {name: _plain(group) for name, group in self.kinds.items()},
+            "apart": {name: _plain(group) for name, group in self.apart.items()},
             "rungs": rungs(self.cases),
             "risk_coverage": risk_coverage(self.cases, self.marks),
             "rows": [
@@ -97,6 +99,15 @@ def conclude(
     overall = {"Shoptalk": figures(ours, intervals=True)} | {name: figures(score(b)[1]) for name, b in baselines.items()}
     languages = grouped(cases, ours, lambda case: case.item.lang)
     kinds = dict(sorted(grouped(cases, ours, lambda case: case.item.kind).items(), key=lambda pair: KINDS.index(pair[0])))
+    apart = across(cases, ours) if "cross" in kinds else {}
     expected = expectations("answers", data["name"]) if judged else []
-    verdicts = judge(expected, {"all": overall["Shoptalk"], **languages, **kinds})
-    return EvaluationResult(data, system, overall, languages, kinds, verdicts, judged, cases, ours)
+    verdicts = judge(expected, {"all": overall["Shoptalk"], **languages, **kinds, **apart})
+    return EvaluationResult(data, system, overall, languages, kinds, apart, verdicts, judged, cases, ours)
+
+
+def across(cases: Sequence[Case], all_marks: Sequence[Marks]) -> dict[str, Figures]:
+    """Figures of the questions across languages and of all others, each also by language."""
+    names = [name for name in GROUPS if "cross" in name]
+    pairs = list(zip(cases, all_marks, strict=True))
+    chosen = {name: [mark for case, mark in pairs if name in groups_of(case.item)] for name in names}
+    return {name: figures(marked) for name, marked in chosen.items() if marked}

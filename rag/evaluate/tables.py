@@ -40,7 +40,7 @@ def answers_text(result: EvaluationResult) -> str:
     parts: list[RenderableType] = [
         f"{heading(result.data)}; {', '.join(f'{key} {value}' for key, value in result.system.items())}",
         beside(result.overall),
-        by_group({"all": result.ours, **result.languages, **result.kinds}),
+        by_group({"all": result.ours, **result.languages, **result.kinds, **result.apart}),
         "ended by: " + ", ".join(f"{name} {count}" for name, count in rungs(result.cases).items()),
         verdict_table(result.verdicts) if result.verdicts else "",
         conclusion(result.verdicts, result.judged),
