@@ -12,21 +12,25 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.ports import Embedder, Generator, PassageSource
+from rag.ports import Embedder, Generator
 from rag.settings import Settings
-from rag.types import Answer, Done, Event, HandOver, History, Kind, Language, Passage, Query, Refused
+from rag.types import Answer, Done, Event, Filter, HandOver, History, Kind, Language, Passage, Query, Refused
 
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
     from rag.index.generation import Generations
     from rag.index.opened import Generation
     from rag.ingest.report import IngestReport
+    from rag.retrieve.fuse import FusedSource
+    from rag.retrieve.trace import Trace
 
 log = logging.getLogger(__name__)
+ANYTHING = Filter()
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
@@ -79,34 +83,39 @@ def run_ingest(settings: Settings, progress: Progress = lambda stage, done, tota
         return ingest(settings.corpus, build_generations(settings), catalog, build_embedder(settings), chunking, progress)
 
 
-def build_source(settings: Settings, generation: Generation, embedder: Embedder) -> PassageSource:
-    """Dense and lexical search over one generation, fused."""
-    from rag.retrieve.dense import DenseSource
+def build_source(settings: Settings, generation: Generation, embedder: Embedder) -> FusedSource:
+    """Search by meaning, words, questions and names over one generation, fused. Raises SettingsError for wrong weights."""
+    from rag.retrieve.entities import Entities
+    from rag.retrieve.features import FILE, fitted
     from rag.retrieve.fuse import FusedSource
-    from rag.retrieve.products import Products
 
     retrieve = settings.retrieve
-    weights: dict[Language, float] = {"en": retrieve.lexical_weight_en, "zh": retrieve.lexical_weight_zh}
-    products = Products.of(generation.store.chunks())
-    return FusedSource(DenseSource(generation.store, embedder), generation.lexical, weights, retrieve.candidates, products)
+    return FusedSource(
+        generation.store,
+        embedder,
+        generation.lexical,
+        generation.questions,
+        Entities.of(list(generation.store.chunks()), generation.lexical.words),
+        fitted(Path(retrieve.weights) if retrieve.weights else FILE),
+        retrieve.candidates,
+        lambda: settings.answer.today or date.today(),
+    )
 
 
 def build_parts(
-    settings: Settings, generation: Generation, source: PassageSource, embedder: Embedder, generator: Generator
+    settings: Settings, generation: Generation, source: FusedSource, embedder: Embedder, generator: Generator
 ) -> Parts:
     """What answer() is handed for one generation."""
     from rag.answer.parts import Parts
     from rag.answer.terms import Rarity
-    from rag.retrieve.products import Products
     from rag.retrieve.rewrite import rewrite
 
     chunks = list(generation.store.chunks())
-    products = Products.of(chunks)
     names = frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
     shop = settings.shop
     return Parts(
         source=source,
-        rewrite=lambda question, history: rewrite(question, history, products),
+        rewrite=lambda question, history: rewrite(question, history, source.entities),
         embedder=embedder,
         generator=generator,
         rarity=Rarity.of(chunk.search_text for chunk in chunks),
@@ -124,7 +133,7 @@ class Live:
     """One opened generation and what answers from it; an answer holds on to one Live from start to end."""
 
     generation: Generation
-    source: PassageSource
+    source: FusedSource
     parts: Parts
 
 
@@ -145,31 +154,42 @@ class Assistant:
         self._live = self._open()
 
     def answer(
-        self, question: str, history: History = (), conversation: str = "", stopped: Callable[[], bool] = lambda: False
+        self,
+        question: str,
+        history: History = (),
+        conversation: str = "",
+        stopped: Callable[[], bool] = lambda: False,
+        chosen: Filter = ANYTHING,
     ) -> Iterator[Event]:
-        """The events of one turn. Raises ShoptalkError when a part fails.
+        """The events of one turn. Raises WrongFilter for values that no chunk has, ShoptalkError when a part fails.
 
         Closing the iterator stops the work, and so does `stopped()` turning true, even while nothing is yielded.
         """
         from rag.answer.flow import answer
 
-        for event in answer(question, history, self._current().parts, stopped):
+        live = self._current()
+        for event in answer(question, history, live.parts, stopped, self._filter(live, chosen)):
             if isinstance(event, Done | Refused | HandOver):
                 self._record(conversation, question, history, event.answer)
             yield event
 
-    def find(self, question: str, history: History = (), k: int = 10) -> tuple[Query, list[Passage]]:
-        """Retrieval alone: the standalone query and at most k passages."""
+    def find(self, question: str, history: History = (), k: int = 10, chosen: Filter = ANYTHING) -> tuple[Query, list[Passage]]:
+        """Retrieval alone: the standalone query and at most k passages. Raises WrongFilter."""
         live = self._current()
-        query = live.parts.rewrite(question, history)
+        query = self._query(live, question, history, chosen)
         return query, live.source.find(query, k)
+
+    def explain(self, question: str, history: History = (), k: int = 10, chosen: Filter = ANYTHING) -> Trace:
+        """What find() looks at, keeps and drops, and why. Raises WrongFilter."""
+        live = self._current()
+        return live.source.explain(self._query(live, question, history, chosen), k)
 
     def evidence(self, answer: Answer) -> float:
         """How likely the best piece of the answer's passages is what was asked for: refusing looks at this number."""
         from rag.answer.evidence import usable
 
         parts = self._current().parts
-        ranked = parts.ranker.rank(answer.query, usable(answer.passages, answer.language, parts.day()))
+        ranked = parts.ranker.rank(answer.query, usable(answer.passages, answer.language))
         return ranked[0].probability if ranked else 0.0
 
     def vote(self, answer_id: str, value: int, comment: str = "") -> None:
@@ -211,6 +231,18 @@ class Assistant:
         """Release files and connections."""
         self._live.generation.store.close()
         self._recorder.close()
+
+    def _query(self, live: Live, question: str, history: History, chosen: Filter) -> Query:
+        """The standalone query; what is longer than answer.question_characters is cut, as it is before answering."""
+        query = live.parts.rewrite(question[: self._settings.answer.question_characters], history)
+        return replace(query, filter=self._filter(live, chosen))
+
+    def _filter(self, live: Live, chosen: Filter) -> Filter:
+        """The filter, with the shop's region and audience where it names none. Raises WrongFilter."""
+        retrieve = self._settings.retrieve
+        whole = replace(chosen, region=chosen.region or retrieve.region, audience=chosen.audience or retrieve.audience)
+        live.source.filters.check(whole)
+        return whole
 
     def _current(self) -> Live:
         with self._opening:

@@ -157,7 +157,7 @@ class PassageSource(Protocol):
     """One way to find passages; fusing several is again a PassageSource."""
 
     def find(self, query: Query, k: int) -> list[Passage]:
-        """At most k passages by falling score, no chunk twice."""
+        """At most k passages by falling score, no chunk twice: all are in force today, and pass the query's filter."""
 
 
 class WordSearch(Protocol):

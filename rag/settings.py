@@ -69,12 +69,13 @@ class IndexSettings(Section):
 
 
 class RetrieveSettings(Section):
-    """[retrieve]: weights of the lexical source against the dense one, by the question's language."""
+    """[retrieve]: how many passages, and where they are looked for unless a question says otherwise."""
 
     passages: int = Field(5, ge=1, le=20)
-    candidates: int = Field(100, ge=1)
-    lexical_weight_en: float = Field(0.25, ge=0, le=1)
-    lexical_weight_zh: float = Field(0.7, ge=0, le=1)
+    candidates: int = Field(100, ge=1)  # asked of each search
+    weights: str = ""  # file of fitted weights, one table a language; empty: those that come with Shoptalk
+    region: str = ""  # a shop with one region searches only what holds there; empty: everywhere
+    audience: str = ""
 
 
 class AnswerSettings(Section):

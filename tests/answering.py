@@ -68,16 +68,24 @@ EVIL = chunk(
 CHUNKS = (RETURNS, OLD_RETURNS, LAMP, PAY, RETURNS_ZH, PAY_ZH)
 
 
+TODAY = date(2026, 11, 24)
+
+
 class WordSource:
     """A PassageSource that ranks by shared words; `dense` is pretended to be their share."""
 
-    def __init__(self, chunks: Sequence[Chunk] = CHUNKS) -> None:
+    def __init__(self, chunks: Sequence[Chunk] = CHUNKS, today: date = TODAY) -> None:
         self.chunks = chunks
+        self.today = today
+        self.asked: list[Query] = []
 
     def find(self, query: Query, k: int) -> list[Passage]:
+        self.asked.append(query)
         wanted = term_set(query.text)
         found = []
         for item in self.chunks:
+            if not item.facets.in_force(self.today):
+                continue
             score = len(wanted & term_set(item.search_text)) / max(len(wanted), 1)
             if score:
                 found.append(Passage(item, score, {"dense": score, "lexical": score}))
@@ -95,16 +103,16 @@ WEIGHTS = np.array(
 )
 
 
-def make_parts(replies: Sequence[str | Exception] = (), chunks: Sequence[Chunk] = CHUNKS, **policy: Any) -> Parts:
+def make_parts(replies: Sequence[str | Exception] = (), chunks: Sequence[Chunk] = CHUNKS, today: date = TODAY, **policy: Any) -> Parts:
     settings = {name: 0.2 for name in ("refuse_below_en", "refuse_below_zh", "quote_threshold_en", "quote_threshold_zh")}
     return Parts(
-        source=WordSource(chunks),
+        source=WordSource(chunks, today),
         rewrite=as_is,
         embedder=HashEmbedder(),
         generator=ScriptedGenerator(replies),
         rarity=Rarity.of(item.search_text for item in chunks),
         generation=3,
-        policy=AnswerSettings(**{**settings, "today": date(2026, 11, 24), **policy}),
+        policy=AnswerSettings(**{**settings, **policy}),
         passages=5,
         contacts={"en": "help@shop.example", "zh": "kefu@shop.example"},
         shops={"en": "Shop", "zh": "小店"},

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 
 import pytest
 from answering import OLD_RETURNS, PAY, RETURNS, chunk, golden, make_parts
@@ -13,7 +14,7 @@ from answering import OLD_RETURNS, PAY, RETURNS, chunk, golden, make_parts
 from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
 from rag.errors import ModelFailed
-from rag.types import Answer, Done, Event, Facets, HandOver, History, Kind, Outcome, Refused, Sources, Token, Turn
+from rag.types import Answer, Done, Event, Facets, Filter, HandOver, History, Kind, Outcome, Refused, Sources, Token, Turn
 
 GOOD = "You can return any product within 30 days of delivery. [1]"
 
@@ -118,9 +119,16 @@ def test_a_near_miss_names_at_most_two_topics() -> None:
 
 def test_a_document_out_of_force_is_not_answered_from() -> None:
     given = ask("within how many days can I return any product", make_parts(chunks=[OLD_RETURNS]))
-    assert given.outcome is Outcome.REFUSED and given.passages and "14" not in given.text
-    before = make_parts(chunks=[OLD_RETURNS], today="2024-06-01")
+    assert given.outcome is Outcome.REFUSED and not given.passages and "14" not in given.text
+    before = make_parts(chunks=[OLD_RETURNS], today=date(2024, 6, 1))
     assert "14 days" in ask("within how many days can I return any product", before).text
+
+
+def test_the_filter_reaches_the_search() -> None:
+    parts, chosen = make_parts(), Filter(region="EU", audience="business")
+    given = collect(answer("How long can I return a product?", (), parts, chosen=chosen))
+    assert [query.filter for query in parts.source.asked] == [chosen]  # type: ignore[attr-defined]
+    assert given.query.filter == chosen
 
 
 def test_the_questions_language_comes_first() -> None:

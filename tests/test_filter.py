@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from rag.errors import WrongFilter
-from rag.retrieve.filter import Barred, Filters, barred
+from rag.retrieve.filter import Filters, barred
+from rag.retrieve.trace import Dropped
 from rag.types import Chunk, Facets, Filter, Kind
 
 TODAY = date(2026, 5, 1)
@@ -67,15 +68,15 @@ def test_a_mask_is_made_once_a_filter_and_day() -> None:
 @pytest.mark.parametrize(
     ("facets", "chosen", "why"),
     [
-        (FACETS[5], Filter(), Barred("expired", "2026-04-30")),
-        (FACETS[7], Filter(), Barred("not yet", "2026-05-02")),
-        (FACETS[2], Filter(region="EU", language="en"), Barred("language", "zh")),
-        (FACETS[2], Filter(region="EU"), Barred("region", "CN")),
-        (FACETS[3], Filter(product="PB-PS710"), Barred("product", "PB-HL210")),
+        (FACETS[5], Filter(), Dropped("expired", "2026-04-30")),
+        (FACETS[7], Filter(), Dropped("not yet", "2026-05-02")),
+        (FACETS[2], Filter(region="EU", language="en"), Dropped("language", "zh")),
+        (FACETS[2], Filter(region="EU"), Dropped("region", "CN")),
+        (FACETS[3], Filter(product="PB-PS710"), Dropped("product", "PB-HL210")),
         (FACETS[4], Filter(region="EU"), None),
     ],
 )
-def test_what_is_kept_out_says_why(facets: Facets, chosen: Filter, why: Barred | None) -> None:
+def test_what_is_kept_out_says_why(facets: Facets, chosen: Filter, why: Dropped | None) -> None:
     assert barred(facets, chosen, TODAY) == why
 
 

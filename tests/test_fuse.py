@@ -1,207 +1,220 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
 
-from rag.retrieve.fuse import CONTEXT, NEGATIVE, OWN_LANGUAGE, OWN_PRODUCT, FusedSource, holds
-from rag.retrieve.products import Products
-from rag.types import Chunk, Facets, Kind, Language, Passage, Query
+from rag.fakes import HashEmbedder, MemoryStore
+from rag.index.lexical import LexicalIndex
+from rag.index.questions import Questions
+from rag.retrieve.entities import NOTHING, Entities
+from rag.retrieve.features import FEATURES
+from rag.retrieve.fuse import FEW, FusedSource
+from rag.retrieve.trace import Dropped
+from rag.types import Chunk, Facets, Filter, Kind, Language, Query
 
 TODAY = date(2026, 5, 1)
+EXPIRED = Facets("en", valid_to=date(2026, 4, 30))
+SOON = Facets("en", valid_from=date(2026, 6, 1))
 
 
-def chunk(id: str, **more: object) -> Chunk:
+def chunk(id: str, text: str, **more: object) -> Chunk:
     facets = more.pop("facets", Facets(language="en"))
-    return Chunk(id, "page.md", "", 0, Kind.PAGE, str(more.pop("title", "")), (), id, facets=facets, **more)  # type: ignore[arg-type]
+    kind, title = more.pop("kind", Kind.PAGE), str(more.pop("title", ""))
+    return Chunk(id, "page.md", "", 0, kind, title, (), text, facets=facets, **more)  # type: ignore[arg-type]
 
 
-class Fixed:
-    """A source that always finds the same; as the dense one, it gives 0.2 to chunks it did not find itself."""
-
-    def __init__(self, name: str, scores: dict[str, float], chunks: dict[str, Chunk] | None = None) -> None:
-        self.name = name
-        self.passages = [Passage((chunks or {}).get(id) or chunk(id), score, {name: score}) for id, score in scores.items()]
-        self.asked: list[int] = []
-
-    def find(self, query: Query, k: int, including: Iterable[Chunk] = ()) -> list[Passage]:
-        self.asked.append(k)
-        found = self.passages[:k]
-        known = {passage.chunk.id for passage in found}
-        return found + [Passage(item, 0.2, {self.name: 0.2}) for item in including if item.id not in known]
+SHOP = [
+    chunk("battery", "The battery lasts twelve hours."),
+    chunk("charge", "Charging the battery takes three hours."),
+    chunk("return", "You can return a lamp within thirty days."),
+    chunk("tent", "Our tents are waterproof."),
+]
 
 
-def fused(
-    dense: dict[str, float],
-    lexical: dict[str, float],
-    chunks: dict[str, Chunk] | None = None,
-    en: float = 0.25,
-    candidates: int = 50,
-) -> FusedSource:
-    weights: dict[Language, float] = {"en": 0.25, "zh": 1.0}
-    return FusedSource(Fixed("dense", dense, chunks), Fixed("lexical", lexical, chunks), weights, candidates, today=lambda: TODAY)
+class Counting(HashEmbedder):
+    """Counts the calls."""
+
+    calls = 0
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:  # type: ignore[type-arg]
+        self.calls += 1
+        return super().embed(texts)
 
 
-def query(text: str = "?", language: Language = "en") -> Query:
-    return Query(text, text, language)
+def weights(**named: float) -> Mapping[Language, np.ndarray]:  # type: ignore[type-arg]
+    row = np.array([named.get(name, 0.0) for name in FEATURES])
+    assert set(named) <= set(FEATURES)
+    return {"en": row, "zh": row}
 
 
-def scores(found: list[Passage]) -> dict[str, float]:
-    return {passage.chunk.id: passage.score for passage in found}
+def fused(chunks: Sequence[Chunk] = SHOP, entities: Entities | None = None, candidates: int = 50, **named: float) -> FusedSource:
+    store, embedder = MemoryStore(), Counting(dimension=256)
+    if chunks:
+        store.add(chunks, embedder.embed([item.search_text for item in chunks]))
+    embedder.calls = 0
+    words, questions = LexicalIndex.build(chunks), Questions.build(chunks, embedder.embed)
+    subjects = entities or NOTHING
+    return FusedSource(
+        store, embedder, words, questions, subjects, weights(**named) if named else None, candidates, lambda: TODAY
+    )
 
 
-def test_scores_are_parts_of_the_best_and_weighed() -> None:
-    found = fused({"a": 0.8, "b": 0.4}, {"b": 6.0, "c": 3.0}).find(query(), 5)
-    # dense parts: a 0.8/0.8, b 0.4/0.8, c asked for by id 0.2/0.8; lexical parts: a 0, b 6/6, c 3/6
-    expected = {"a": 0.75 * 1 + 0, "b": 0.75 * 0.5 + 0.25 * 1, "c": 0.75 * 0.25 + 0.25 * 0.5}
-    assert scores(found) == {id: pytest.approx(score + OWN_LANGUAGE) for id, score in expected.items()}
-    assert [passage.chunk.id for passage in found] == ["a", "b", "c"]
-    assert [dict(passage.scores) for passage in found] == [
-        {"dense": 0.8},
-        {"dense": 0.4, "lexical": 6.0},
-        {"dense": 0.2, "lexical": 3.0},
+def subjects(chunks: Sequence[Chunk]) -> Entities:
+    ordered = sorted(chunks, key=lambda item: item.id)
+    return Entities.of(ordered, LexicalIndex.build(ordered).words)
+
+
+def query(text: str = "battery", **more: object) -> Query:
+    return Query(text, text, "en", **more)  # type: ignore[arg-type]
+
+
+def ids(source: FusedSource, asked: Query, k: int = 5) -> list[str]:
+    return [passage.chunk.id for passage in source.find(asked, k)]
+
+
+def test_the_score_is_the_weighted_sum_of_the_features() -> None:
+    [first, second, *_] = fused(dense=2.0, lexical_part=1.0, language=0.25).find(query("how long does the battery last"), 4)
+    assert first.chunk.id == "battery"
+    assert first.score == pytest.approx(2 * first.scores["dense"] + 1 + 0.25, abs=1e-5)
+    part = second.scores["lexical"] / first.scores["lexical"]
+    assert second.score == pytest.approx(2 * second.scores["dense"] + part + 0.25, abs=1e-5)
+
+
+def test_scores_hold_what_each_search_gave() -> None:
+    faq = chunk("faq", "Can I post it back? Yes.", kind=Kind.FAQ, title="Can I post it back?", answer="Yes.")
+    found = {passage.chunk.id: passage.scores for passage in fused([*SHOP, faq]).find(query("can I post it back"), 5)}
+    assert set(found["faq"]) == {"dense", "lexical", "question"} and found["faq"]["question"] > 0.9
+    assert set(found["tent"]) == {"dense"}
+
+
+def test_each_search_brings_its_own_candidates() -> None:
+    chunks = [chunk(f"{number:02}", f"unrelated {number} words") for number in range(20)]
+    chunks += [
+        chunk("meaning", "battery battery life"),
+        chunk("words", "one two three four five six seven eight nine ten eleven twelve battery"),
+        chunk("faq", "x", kind=Kind.FAQ, title="What of the battery?", answer="x"),
     ]
-
-
-def test_the_weight_goes_by_the_language_of_the_question() -> None:
-    source = fused({"a": 0.8, "b": 0.4}, {"b": 6.0})
-    assert [passage.chunk.id for passage in source.find(query(language="en"), 1)] == ["a"]
-    assert [passage.chunk.id for passage in source.find(query(language="zh"), 1)] == ["b"]
-
-
-def test_each_source_is_asked_for_the_candidates_and_no_fewer_than_k() -> None:
-    source = fused({"a": 0.5}, {"a": 1.0}, candidates=3)
-    source.find(query(), 2)
-    source.find(query(), 7)
-    assert source._dense.asked == source._lexical.asked == [3, 7]  # type: ignore[attr-defined]
+    found = set(ids(fused(chunks, candidates=1), query("what of the battery"), 1))
+    pool = {one.passage.chunk.id for one in fused(chunks, candidates=1).explain(query("what of the battery"), 1).considered}
+    assert found <= pool == {"meaning", "faq"} or pool == {"meaning", "words", "faq"}
 
 
 def test_ties_go_by_id_and_k_cuts() -> None:
-    found = fused({"b": 0.5, "a": 0.5, "c": 0.5}, {}).find(query(), 2)
-    assert [passage.chunk.id for passage in found] == ["a", "b"]
+    same = [chunk(id, "battery") for id in ("c", "a", "b")]
+    assert ids(fused(same), query(), 2) == ["a", "b"]
 
 
-def test_nothing_found_is_nothing() -> None:
-    assert fused({}, {}).find(query(), 5) == []
+def test_all_forms_are_embedded_in_one_call_and_count_each_for_itself() -> None:
+    source = fused(dense=1.0, repaired_dense=10.0, context_dense=100.0)
+    asked = query("batery", repaired="battery", context="twelve hours")
+    found = source.find(asked, 1)[0]
+    embedder = source._embedder
+    assert embedder.calls == 1 and embedder.embedded[-3:] == ["batery", "battery", "battery twelve hours"]  # type: ignore[attr-defined]
+    forms = embedder.embed(["batery", "battery", "battery twelve hours"]) @ embedder.embed([found.chunk.search_text])[0]
+    assert found.score == pytest.approx(np.maximum(forms, 0) @ [1, 10, 100], abs=1e-4)
 
 
-def test_negative_cosines_count_as_none() -> None:
-    found = fused({"a": 0.4, "b": -0.2}, {"b": 1.0}).find(query(), 5)
-    assert scores(found) == {"a": pytest.approx(0.75 + OWN_LANGUAGE), "b": pytest.approx(0.25 + OWN_LANGUAGE)}
-    found = fused({"a": -0.2}, {}).find(query(), 5)
-    assert scores(found) == {"a": pytest.approx(OWN_LANGUAGE)}
+def test_a_form_that_is_missing_counts_as_the_text() -> None:
+    source = fused(dense=1.0, repaired_dense=1.0, context_dense=1.0)
+    [found] = source.find(query("battery lasts"), 1)
+    assert source._embedder.embedded[-1] == "battery lasts"  # type: ignore[attr-defined]
+    assert found.score == pytest.approx(3 * found.scores["dense"], abs=1e-5)
 
 
-def test_the_questions_language_is_preferred_but_not_required() -> None:
-    chunks = {"en": chunk("en"), "zh": chunk("zh", facets=Facets(language="zh")), "both": chunk("both", facets=Facets())}
-    found = fused({"zh": 0.5, "en": 0.5, "both": 0.5}, {}, chunks).find(query(), 5)
-    assert [passage.chunk.id for passage in found] == ["both", "en", "zh"]
+@pytest.mark.parametrize("facets", [EXPIRED, SOON])
+def test_what_is_not_in_force_takes_no_place(facets: Facets) -> None:
+    chunks = [*SHOP, *(chunk(f"promotion {n}", "battery battery battery", facets=facets) for n in range(5))]
+    assert ids(fused(chunks, candidates=1), query(), 1) == ["battery"]
+    assert not any(id.startswith("promotion") for id in ids(fused(chunks), query("battery promotion"), 20))
 
 
-@pytest.mark.parametrize(
-    ("facets", "expected"),
-    [
-        (Facets(), True),
-        (Facets(valid_from=TODAY), True),
-        (Facets(valid_to=TODAY), True),
-        (Facets(valid_from=date(2026, 5, 2)), False),
-        (Facets(valid_to=date(2026, 4, 30)), False),
-        (Facets(valid_from=date(2026, 1, 1), valid_to=date(2026, 12, 31)), True),
-    ],
-)
-def test_only_what_is_in_force_is_found(facets: Facets, expected: bool) -> None:
-    assert holds(facets, TODAY) is expected
-    found = fused({"a": 0.9}, {"a": 1.0}, {"a": chunk("a", facets=facets)}).find(query(), 5)
-    assert bool(found) is expected
+def test_only_what_the_filter_lets_pass_is_found() -> None:
+    chunks = [*SHOP, chunk("cn", "battery battery", facets=Facets("en", region="CN"))]
+    assert "cn" in ids(fused(chunks), query(filter=Filter(region="CN")))
+    assert "cn" not in ids(fused(chunks), query(filter=Filter(region="EU")))
 
 
-FAQ = chunk(
-    "faq",
-    title="Can I return a used headlamp?",
-    aliases=("May I send back an opened lamp?",),
-    negatives=("Can I return a used sleeping bag?", "可以退睡袋吗？"),
-)
+def test_where_nothing_may_be_found_nothing_is() -> None:
+    source = fused([chunk("promotion", "battery", facets=EXPIRED)])
+    assert source.find(query(), 5) == []
+    [dropped] = source.explain(query(), 5).considered
+    assert dropped.dropped == Dropped("expired", "2026-04-30") and dropped.features == {}
 
 
-@pytest.mark.parametrize(
-    ("text", "pushed"),
-    [
-        ("Can I return a used headlamp?", False),
-        ("can i RETURN a used sleeping-bag", False),  # one word for the tokenizer: nearer to the question it answers
-        ("Can I return a used sleeping bag?", True),
-        ("can I return a sleeping bag", True),
-        ("可以退睡袋嗎", True),
-        ("How bright is it?", False),
-    ],
-)
+NEGATIVE = chunk(
+    "faq", "Can I return a used lamp? Yes.", kind=Kind.FAQ, title="Can I return a used lamp?", answer="Yes.",
+    negatives=("Can I return a used sleeping bag?",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "pushed"), [("can I return a used lamp", False), ("can I return a used sleeping bag", True)])
 def test_a_faq_is_pushed_down_by_a_question_it_does_not_answer(text: str, pushed: bool) -> None:
-    [found] = fused({"faq": 0.9}, {}, {"faq": FAQ}).find(query(text), 5)
-    assert found.score == pytest.approx(0.75 + OWN_LANGUAGE - (NEGATIVE if pushed else 0))
+    [found] = fused([NEGATIVE], against=-1.0).find(query(text), 1)
+    assert (found.score < -0.05) is pushed
 
 
-LAMPS = Products({"HL210": "HL210", "Ember 400 Lamp": "HL210", "余烬 400 头灯": "HL210"})
-
-
-class Echo:
-    """Finds a chunk whose id is the query's text, and keeps what it was asked."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.asked: list[str] = []
-
-    def find(self, query: Query, k: int, including: Iterable[Chunk] = ()) -> list[Passage]:
-        self.asked.append(query.text)
-        return [Passage(chunk(query.text), len(query.text) / 10, {self.name: len(query.text) / 10})]
-
-
-def echoing(products: Products = LAMPS) -> tuple[FusedSource, Echo]:
-    dense = Echo("dense")
-    return FusedSource(dense, Echo("lexical"), {"en": 0.25, "zh": 1.0}, products=products, today=lambda: TODAY), dense
-
-
-def test_chunks_about_a_product_that_is_named_come_first() -> None:
-    chunks = {
-        "page": chunk("page", facets=Facets(product="HL210", language="en")),
-        "faq": chunk("faq", title="How bright is the 余烬400?"),
-        "other": chunk("other"),
-    }
-    sources = Fixed("dense", {"other": 1.0, "faq": 0.9, "page": 0.8}, chunks), Fixed("lexical", {})
-    source = FusedSource(*sources, {"en": 0.0, "zh": 0.0}, products=LAMPS, today=lambda: TODAY)
-    found = scores(source.find(query("is ember400 bright?"), 5))
-    assert found == {
-        "faq": pytest.approx(0.9 + OWN_PRODUCT + OWN_LANGUAGE),
-        "page": pytest.approx(0.8 + OWN_PRODUCT + OWN_LANGUAGE),
-        "other": pytest.approx(1.0 + OWN_LANGUAGE),
-    }
-    assert list(scores(source.find(query("is it bright?"), 5))) == ["other", "faq", "page"]
-    before = Query("is it bright?", "is it bright?", "en", context="Tell me about the Ember 400.")
-    assert scores(source.find(before, 5))["faq"] == pytest.approx(0.9 + CONTEXT * OWN_PRODUCT + OWN_LANGUAGE)
+LAMP = chunk("lamp", "Bright.", kind=Kind.PRODUCT, title="Swift 360 Lamp", facets=Facets("en", product="HL1"))
+TORCH = chunk("torch", "Bright.", kind=Kind.PRODUCT, title="Lynx 800 Torch", facets=Facets("en", product="HL2"))
+PLACES = [
+    chunk(f"{name}{n}", f"Review {n}: parking.", title=name.upper()) for name in ("kohinoor", "gonville hotel") for n in (1, 2)
+]
 
 
 def test_the_catalogues_spelling_is_searched_too() -> None:
-    source, dense = echoing()
-    source.find(query("is ember400 bright?"), 5)
-    source.find(query("is the Ember 400 bright?"), 5)
-    assert dense.asked == ["is ember400 bright? Ember 400", "is the Ember 400 bright?"]
+    source = fused([LAMP, TORCH], subjects([LAMP, TORCH]))
+    source.find(query("is swift360 bright?"), 1)
+    source.find(query("is the Swift 360 bright?"), 1)
+    assert source._embedder.embedded[-2:] == ["is swift360 bright? Swift 360", "is the Swift 360 bright?"]  # type: ignore[attr-defined]
 
 
-def test_the_context_is_half_of_the_search() -> None:
-    source, dense = echoing()
-    found = source.find(Query("how long?", "how long?", "en", context="The battery."), 5)
-    assert dense.asked == ["how long?", "how long? The battery."]
-    assert scores(found) == {
-        "how long?": pytest.approx(0.5 + OWN_LANGUAGE),
-        "how long? The battery.": pytest.approx(0.5 + OWN_LANGUAGE),
-    }
+def test_chunks_about_what_is_named_or_was_come_first() -> None:
+    chunks = [*SHOP, LAMP, TORCH, *PLACES]
+    source = fused(chunks, subjects(chunks), product=1.0, entity=1.0, product_carried=0.5, entity_carried=0.5, other_product=-1.0)
+    score = {p.chunk.id: p.score for p in source.find(query("is the lynx 800 bright?"), 20)}
+    assert (score["torch"], score["lamp"], score["tent"]) == (1.0, -1.0, 0.0)
+    score = {p.chunk.id: p.score for p in source.find(query("is parking free at the gonville hotel?"), 20)}
+    assert (score["gonville hotel1"], score["kohinoor1"], score["lamp"]) == (1.0, 0.0, 0.0)
+    before = query("is parking free?", carried=(("KOHINOOR",), ("GONVILLE HOTEL", "HL2")))
+    score = {p.chunk.id: p.score for p in source.find(before, 20)}
+    assert (score["kohinoor2"], score["gonville hotel2"], score["torch"], score["lamp"]) == (0.5, 0.25, 0.25, -1.0)
+    named = replace(before, text="is parking free at the kohinoor?")
+    assert {p.chunk.id: p.score for p in source.find(named, 20)}["gonville hotel1"] == 0.0
 
 
-def test_a_passage_of_both_searches_keeps_what_the_question_alone_was_given() -> None:
-    class Growing(Fixed):
-        def find(self, query: Query, k: int, including: Iterable[Chunk] = ()) -> list[Passage]:
-            return [Passage(chunk("a"), score, {"dense": score}) for score in [0.1 * len(query.text)]]
+def test_chunks_about_what_is_named_are_candidates_whatever_they_say() -> None:
+    chunks = [chunk(f"{n:03}", "is parking free at this place") for n in range(30)]
+    chunks += [chunk(f"kohinoor{n}", "No idea.", title="KOHINOOR") for n in (1, 2)]
+    source = fused(chunks, subjects(chunks), candidates=2, entity_carried=1.0)
+    assert ids(source, query("is parking free", carried=(("KOHINOOR",),)), 2) == ["kohinoor1", "kohinoor2"]
+    many = [chunk(f"k{n:04}", f"Review {n}.", title="KOHINOOR") for n in range(FEW + 1)]
+    source = fused(many, subjects(many), candidates=2, entity_carried=1.0)
+    assert len(source.find(query("is parking free", carried=(("KOHINOOR",),), filter=Filter(language="en")), 5)) == 5
 
-    source = FusedSource(Growing("dense", {}), Fixed("lexical", {}), {"en": 0.0, "zh": 0.0}, today=lambda: TODAY)
-    [found] = source.find(Query("abc", "abc", "en", context="def"), 5)
-    assert found.scores == {"dense": pytest.approx(0.3)}
-    assert found.score == pytest.approx(1 + OWN_LANGUAGE)
+
+def test_explain_keeps_what_find_finds_and_says_why_the_rest_is_dropped() -> None:
+    late = [chunk("promo", "battery sale", facets=EXPIRED), chunk("cn", "battery", facets=Facets("en", region="CN"))]
+    source = fused([*SHOP, NEGATIVE, *late])
+    asked = query("can I return a used sleeping bag with a battery", filter=Filter(region="EU"))
+    trace = source.explain(asked, 2)
+    kept = [one.passage for one in trace.considered if one.dropped is None]
+    assert kept == source.find(asked, 2)
+    dropped = {one.passage.chunk.id: one.dropped for one in trace.considered if one.dropped}
+    assert dropped["promo"] == Dropped("expired", "2026-04-30") and dropped["cn"] == Dropped("region", "CN")
+    assert dropped["tent"] == Dropped("rank", "2")
+    assert set(dropped) | {p.chunk.id for p in kept} == {item.id for item in (*SHOP, NEGATIVE, *late)}
+    [faq] = [one for one in source.explain(asked, 1, shown=9).considered if one.passage.chunk.id == "faq"]
+    assert faq.negative == "Can I return a used sleeping bag?" and faq.question == "Can I return a used lamp?"
+    assert faq.passage.score == pytest.approx(sum(faq.parts.values()))
+    assert faq.parts["against"] == pytest.approx(-2 * faq.features["against"])
+    assert trace.forms == {"text": asked.text} and trace.day == TODAY
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "b", "🙂🙂", "ما هي سياسة الإرجاع؟", "", " ", "\x00"])
+def test_odd_queries_find_something_or_nothing(text: str) -> None:
+    source = fused()
+    assert len(source.find(query(text), 3)) <= 3
+    assert source.explain(query(text), 3).as_dict()["question"] == text

@@ -4,11 +4,12 @@ import time
 
 import pytest
 
+from rag.retrieve.entities import Entities, Titles
 from rag.retrieve.products import Products
 from rag.retrieve.rewrite import CONTEXT_CHARACTERS, rewrite
 from rag.types import History, Query, Turn
 
-PRODUCTS = Products(
+CATALOGUE = Products(
     {
         "PB-HL210": "PB-HL210",
         "Ember 400 Headlamp": "PB-HL210",
@@ -20,6 +21,7 @@ PRODUCTS = Products(
         "Helmet Clip 4": "PB-HL902",
     }
 )
+PRODUCTS = Entities(CATALOGUE, Titles({"ACORN HOUSE": 3}, {}), {}, {"PB-HL210", "PB-HL310", "PB-HL902"})
 
 
 def turns(*texts: str) -> History:
@@ -92,8 +94,24 @@ def test_the_typed_question_is_kept_and_the_last_exchange_goes_along() -> None:
     history = (*turns("hello", "Hi!"), *LAMP)
     query = rewrite("how long does it last?", history, PRODUCTS)
     assert query == Query(
-        "Ember 400: how long does it last?", "how long does it last?", "en", "How bright is the Ember 400? It gives up to 400 lm."
+        "Ember 400: how long does it last?",
+        "how long does it last?",
+        "en",
+        "How bright is the Ember 400? It gives up to 400 lm.",
+        carried=(("PB-HL210",),),
     )
+
+
+def test_what_was_spoken_of_is_carried_newest_first() -> None:
+    history = (
+        *LAMP,
+        *turns("And the Lynx 800?", "Ah.", "Is the Acorn House near?", "Yes, and the Ember 400 and the Lynx 800 are there."),
+    )
+    query = rewrite("Can I park?", history, PRODUCTS)
+    assert query.text == "Can I park?"
+    assert query.carried == (("PB-HL210", "PB-HL310"), ("ACORN HOUSE",), ("PB-HL310",), ("PB-HL210",))
+    assert rewrite("Does it have parking?", history[:-1], PRODUCTS).text == "ACORN HOUSE: Does it have parking?"
+    assert rewrite("Can I park?", (), PRODUCTS).carried == ()
 
 
 def test_the_context_is_bounded() -> None:

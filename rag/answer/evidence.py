@@ -7,17 +7,15 @@ across questions. A question is answered if its best candidate reaches the thres
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 
 from rag.answer.rank import Candidate
 from rag.errors import DataError
 from rag.types import Language, Passage
 
 
-def usable(passages: Sequence[Passage], language: Language, today: date) -> list[Passage]:
-    """What may be answered from: in force today, and in the question's language where any passage is."""
-    valid = [passage for passage in passages if _in_force(passage, today)]
-    return [passage for passage in valid if passage.chunk.facets.language in ("", language)] or valid
+def usable(passages: Sequence[Passage], language: Language) -> list[Passage]:
+    """What may be answered from: those in the question's language, where any passage is. All are in force (ports.PassageSource)."""
+    return [passage for passage in passages if passage.chunk.facets.language in ("", language)] or list(passages)
 
 
 def heard(candidates: Sequence[Candidate], threshold: float) -> list[Candidate]:
@@ -55,8 +53,3 @@ def fit_threshold(scores: Sequence[float], good: Sequence[bool], cost: float = 1
         if score > following and gain >= best_gain:
             best, best_gain = (score + following) / 2, gain
     return best
-
-
-def _in_force(passage: Passage, today: date) -> bool:
-    facets = passage.chunk.facets
-    return (facets.valid_from is None or facets.valid_from <= today) and (facets.valid_to is None or today <= facets.valid_to)

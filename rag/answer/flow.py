@@ -6,6 +6,7 @@ guard -> small talk -> rewrite -> retrieve -> evidence -> FAQ -> generate, check
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 
 from rag.answer.faq import faq
 from rag.answer.generate import generated
@@ -15,24 +16,27 @@ from rag.answer.quote import quote
 from rag.answer.refuse import refuse
 from rag.answer.smalltalk import talk
 from rag.errors import ModelFailed
-from rag.types import Answer, Done, Event, HandOver, History, Outcome, Refused, Sources, Token
+from rag.types import Answer, Done, Event, Filter, HandOver, History, Outcome, Refused, Sources, Token
 
 # Each yields tokens, if it has any before it is sure, and returns its reply, or None to let the next one try.
 Rung = Callable[[Case], Generator[Token, None, Reply | None]]
+ANYTHING = Filter()
 RUNGS: dict[str, Rung] = {"faq": faq, "generated": generated, "quote": quote}
 
 
-def answer(question: str, history: History, parts: Parts, stopped: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+def answer(
+    question: str, history: History, parts: Parts, stopped: Callable[[], bool] = lambda: False, chosen: Filter = ANYTHING
+) -> Iterator[Event]:
     """The events of one turn; the last is Done, Refused or HandOver.
 
     Refusing is a value. What a part raises (ModelFailed, ...) passes through: failing is not refusing. Generating ends soon
-    after `stopped()` is true, the deadline has passed or the iterator is closed.
+    after `stopped()` is true, the deadline has passed or the iterator is closed. Only what `chosen` lets pass is looked at.
     """
     case = open_case(question, history, parts, stopped)
     if settled := guard(case) or talk(case):
         yield settled
         return
-    case.query = case.clock.timed("rewrite", parts.rewrite, case.query.question, history)
+    case.query = replace(case.clock.timed("rewrite", parts.rewrite, case.query.question, history), filter=chosen)
     case.passages = tuple(case.clock.timed("retrieve", parts.source.find, case.query, parts.passages))
     yield Sources(case.query, case.passages)
     case.clock.timed("rank", case.weigh)

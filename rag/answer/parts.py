@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
@@ -40,10 +39,6 @@ class Parts:
     shops: Mapping[Language, str]
     names: frozenset[str] = frozenset()  # of products, in any language
     weights: Mapping[Language, Matrix] = field(default_factory=fitted)  # of rag.answer.rank.FEATURES
-
-    def day(self) -> date:
-        """The day that validity is judged by."""
-        return self.policy.today or date.today()
 
     @cached_property
     def ranker(self) -> Ranker:
@@ -115,7 +110,7 @@ class Case:
 
     def weigh(self) -> None:
         """Sort out what may be answered from, and rank its units."""
-        found = usable(self.passages, self.language, self.parts.day())
+        found = usable(self.passages, self.language)
         self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found), self.threshold))
         self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())
 

@@ -1,7 +1,7 @@
 """What may be found at all: chunks in force on the day, and those that the query's filter lets pass.
 
-One boolean mask per filter and day, over all chunks in the order of Store.chunks(), made from columns of numbers and kept: searching
-with it costs nothing more, and an expired promotion takes no better passage's place among the candidates.
+One boolean mask per filter and day, over all chunks in the order of Store.chunks(), made from columns of numbers and kept:
+searching with it costs nothing more, and an expired promotion takes no better passage's place among the candidates.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import date
 
 import numpy as np
@@ -17,19 +17,12 @@ from numpy.typing import NDArray
 
 from rag.errors import WrongFilter
 from rag.ports import Mask
+from rag.retrieve.trace import Dropped
 from rag.types import Chunk, Facets, Filter
 
 FIELDS = tuple(field.name for field in fields(Filter))
 KEPT = 64  # masks, one a filter and day; a hundred thousand chunks take 0.1 MB each
 SHOWN = 12  # known values in an error
-
-
-@dataclass(frozen=True, slots=True)
-class Barred:
-    """Why a chunk may not be found: "expired" and "not yet" with the day, or the field of the filter with its own value."""
-
-    reason: str
-    value: str
 
 
 class Filters:
@@ -69,7 +62,7 @@ class Filters:
                 )
 
     def _mask(self, chosen: Filter, day: date) -> Mask | None:
-        """True where a chunk may be found, shape (chunks,); None if all may. A value that no chunk has bars those with another."""
+        """True where a chunk may be found, shape (chunks,); None if all may. An unknown value bars all with another."""
         today = day.toordinal()
         allowed = (self._from <= today) & (today <= self._to)
         for name in FIELDS:
@@ -79,16 +72,16 @@ class Filters:
         return None if allowed.all() else allowed
 
 
-def barred(facets: Facets, chosen: Filter, day: date) -> Barred | None:
+def barred(facets: Facets, chosen: Filter, day: date) -> Dropped | None:
     """Why these facets keep a chunk out of a search; None if they do not. Agrees with Filters.mask."""
     if facets.valid_to and facets.valid_to < day:
-        return Barred("expired", facets.valid_to.isoformat())
+        return Dropped("expired", facets.valid_to.isoformat())
     if facets.valid_from and facets.valid_from > day:
-        return Barred("not yet", facets.valid_from.isoformat())
+        return Dropped("not yet", facets.valid_from.isoformat())
     for name in FIELDS:
         wanted, own = getattr(chosen, name), getattr(facets, name)
         if wanted and own and wanted.casefold() != own.casefold():
-            return Barred(name, own)
+            return Dropped(name, own)
     return None
 
 

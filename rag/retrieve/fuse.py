@@ -1,133 +1,223 @@
-"""Several searches to one list: scores on one scale, weighed by the question's language, then what the chunks say of themselves.
+"""Several searches to one list: candidates of all, one feature vector each, one weighted sum.
 
-Each source's scores are divided by its best one for the query, and summed with weights. On public sets (StackFAQ, MT-RAG
-ClapNQ, CMRC 2018, DRCD) that found as much as z-scores and min-max scaling, and clearly more than reciprocal ranks, which
-throw away how far ahead the best passage is. The other weights were chosen on the bundled shop's dev questions.
+forms of the query --embed, in one call--> vectors
+    --dense, words, questions, and what is spoken of by name--> candidates, each from any
+    --features--> matrix --weights by the question's language--> scores --> the first k
+
+An expired or filtered chunk is no candidate at all. explain() does the same and tells what became of each candidate.
 """
 
 from __future__ import annotations
 
 import functools
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
-from rag.language import bigrams, words
-from rag.ports import PassageSource
-from rag.retrieve.dense import DenseSource
-from rag.retrieve.products import Products
-from rag.types import Chunk, Facets, Language, Passage, Query
+import numpy as np
+from numpy.typing import NDArray
 
-CONTEXT = 0.5  # share of the search that takes in the last exchange, when there was one
-# Added to, or taken off, a score that is 1 at best:
-OWN_PRODUCT = 0.5  # for a chunk about a product that the query names; half of it if only the last exchange names it
-OWN_LANGUAGE = 0.2  # for a chunk in the question's language
-NEGATIVE = 0.5  # off a FAQ entry whose "not this question" is nearer to the query than its own questions are
-NEAR = 0.5  # likeness from which a negative question counts at all
-NO_PRODUCTS = Products({})
+from rag.language import fold
+from rag.ports import Embedder, Mask, QuestionSearch, Rows, Store, Vectors, WordSearch
+from rag.retrieve.entities import NOTHING, Entities
+from rag.retrieve.features import FEATURES, Column, Signals, Weights, fitted, matrix
+from rag.retrieve.filter import Filters, barred
+from rag.retrieve.trace import Considered, Dropped, Trace
+from rag.types import Chunk, Kind, Language, Passage, Query
+
+FEW = 1_000  # chunks about what is spoken of that are compared one by one rather than searched
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One way to put the query (features.FORMS), and what the embedder makes of it."""
+
+    name: str
+    text: str
+    vector: Vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A query made ready: its forms, the text first, and what it names (rag.retrieve.entities)."""
+
+    query: Query
+    forms: Sequence[Form]
+    named: Mapping[str, tuple[str, ...]]  # name -> ids of what it may mean
+
+    @property
+    def vector(self) -> Vectors:
+        """The text's."""
+        return self.forms[0].vector
+
+    @property
+    def subjects(self) -> list[str]:
+        """Ids of all that the query names."""
+        return [id for ids in self.named.values() for id in ids]
+
+    @property
+    def carried(self) -> Sequence[Sequence[str]]:
+        """What earlier turns name; nothing if the query itself names something."""
+        return () if self.named else self.query.carried
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The candidates of one query, in the order of their ids, and what is known of them."""
+
+    chunks: Sequence[Chunk]
+    text: Signals  # of the query's text
+    features: NDArray[np.float64]  # (candidates, FEATURES)
+    scores: Column
+
+    def best(self, k: int) -> list[int]:
+        """Places of the k best, ties by id."""
+        return [int(place) for place in np.argsort(-self.scores, kind="stable")[:k]]
+
+    def passage(self, place: int) -> Passage:
+        """The candidate as a passage, with each search's own score where it found it."""
+        own = {"lexical": float(self.text.bm25[place]), "question": float(self.text.question[place])}
+        scores = {"dense": float(self.text.cosine[place]), **{name: score for name, score in own.items() if score > 0}}
+        return Passage(self.chunks[place], float(self.scores[place]), scores)
 
 
 class FusedSource:
-    """A PassageSource over two. A passage's `scores` hold its cosine ("dense") and, if words found it, its BM25 ("lexical")."""
+    """A PassageSource over one generation. A passage's `scores` hold its cosine ("dense") and, where there are, its BM25
+    ("lexical") and the cosine of the nearest question that it answers ("question").
+    """
 
     def __init__(
         self,
-        dense: DenseSource,
-        lexical: PassageSource,
-        weights: Mapping[Language, float],
-        candidates: int = 50,
-        products: Products = NO_PRODUCTS,
+        store: Store,
+        embedder: Embedder,
+        words: WordSearch,
+        questions: QuestionSearch,
+        entities: Entities = NOTHING,
+        weights: Mapping[Language, Weights] | None = None,
+        candidates: int = 100,
         today: Callable[[], date] = date.today,
     ) -> None:
-        """`weights` is the lexical source's share, 0..1, by the question's language; `candidates` are asked of each source."""
-        self._dense = dense
-        self._lexical = lexical
-        self._weights = weights
-        self._candidates = candidates
-        self._products = products
-        self._today = today
+        """`candidates` are asked of each search for each form; `weights` are of FEATURES, by the question's language."""
+        self._store, self._embedder, self._words, self._questions = store, embedder, words, questions
+        self.entities, self._candidates, self._today = entities, candidates, today
+        self._weights = weights or fitted()
+        self._chunks = list(store.chunks())
+        self._row = {chunk.id: row for row, chunk in enumerate(self._chunks)}
+        self.filters = Filters(self._chunks)
 
     def find(self, query: Query, k: int) -> list[Passage]:
-        """At most k passages by falling score (ties by chunk id), none outside the time it is valid for."""
-        wanted = max(k, self._candidates)
-        products = self._products.mentioned(query.text)
-        query = _spelled(query, products)
-        found = self._search(query, wanted)
+        """At most k passages by falling score (ties by id): in force today, and such as the query's filter lets pass.
+
+        Raises ModelFailed.
+        """
+        asked = self._ask(query)
+        mask = self.filters.mask(query.filter, self._today())
+        pool = self._pool(asked, self._gather(asked, max(k, self._candidates), mask))
+        return [pool.passage(place) for place in pool.best(k)]
+
+    def explain(self, query: Query, k: int, shown: int = 20) -> Trace:
+        """What find() keeps and drops: at most `shown` candidates, and as many that it may not find, with the reason for each."""
+        asked, day, wanted = self._ask(query), self._today(), max(k, self._candidates)
+        pool = self._pool(asked, self._gather(asked, wanted, self.filters.mask(query.filter, day)))
+        nearest = {chunk.id: question for chunk, _, question in self._questions.find(asked.vector, wanted)}
+        weights = self._weights[query.language]
+        considered: list[Considered] = []
+        for rank, place in enumerate(pool.best(max(k, shown)), start=1):
+            chunk, row = pool.chunks[place], pool.features[place]
+            negative = self._negative(chunk, asked.vector) if row[FEATURES.index("against")] else ""
+            dropped = Dropped("negative", negative) if negative else Dropped("rank", str(k))
+            considered.append(
+                Considered(
+                    pool.passage(place),
+                    {name: float(value) for name, value in zip(FEATURES, row, strict=True) if value},
+                    {name: float(value) for name, value in zip(FEATURES, row * weights, strict=True) if value},
+                    nearest.get(chunk.id, ""),
+                    negative,
+                    dropped if rank > k else None,
+                )
+            )
+        considered += self._barred(asked, wanted, day)[:shown]
+        return Trace(query, {form.name: form.text for form in asked.forms}, asked.named, day, tuple(considered))
+
+    def _ask(self, query: Query) -> Asked:
+        """The catalogue's spelling of products is added where it is another: "swift360" is also "Swift 360"."""
+        texts = {"text": _with(query.text, self.entities.spelled(query.text))}
+        if query.repaired:
+            texts["repaired"] = _with(query.repaired, self.entities.spelled(query.repaired))
         if query.context:
-            wider = self._search(replace(query, text=f"{query.text} {query.context}", context=""), wanted)
-            found = _blend(found, wider)
-        named, today = set(products.values()), self._today()
-        before = set(self._products.mentioned(query.context).values())
-        kept = [
-            replace(passage, score=passage.score + self._preference(passage.chunk, query, named, before))
-            for passage in found.values()
-            if holds(passage.chunk.facets, today)
-        ]
-        return sorted(kept, key=lambda passage: (-passage.score, passage.chunk.id))[:k]
+            texts["context"] = f"{texts.get('repaired', texts['text'])} {query.context}"
+        vectors = self._embedder.embed(list(texts.values()))
+        forms = [Form(name, text, vector) for (name, text), vector in zip(texts.items(), vectors, strict=True)]
+        return Asked(query, forms, {**self.entities.mentioned(query.repaired), **self.entities.mentioned(query.text)})
 
-    def _search(self, query: Query, k: int) -> dict[str, Passage]:
-        """Chunk id -> passage from both sources, scored 0..1."""
-        lexical = {passage.chunk.id: passage for passage in self._lexical.find(query, k)}
-        near = self._dense.find(query, k, including=[passage.chunk for passage in lexical.values()])
-        nearest = max((passage.score for passage in near), default=0.0)
-        most = max((passage.score for passage in lexical.values()), default=0.0)
-        weight = self._weights[query.language]
-        found: dict[str, Passage] = {}
-        for passage in near:
-            match = lexical.get(passage.chunk.id)
-            score = (1 - weight) * _part(passage.score, nearest) + weight * _part(match.score if match else 0.0, most)
-            found[passage.chunk.id] = Passage(passage.chunk, score, {**passage.scores, **(match.scores if match else {})})
-        return found
+    def _gather(self, asked: Asked, wanted: int, mask: Mask | None) -> Rows:
+        """Rows of the candidates, ascending: of every form the best by meaning, by words and by questions."""
+        found = set(self._spoken_of(asked, wanted, mask))
+        for form in asked.forms:
+            found.update(chunk.id for chunk, _ in self._store.search(form.vector, wanted, mask))
+            found.update(p.chunk.id for p in self._words.find(replace(asked.query, text=form.text), wanted, mask))
+            found.update(chunk.id for chunk, _, _ in self._questions.find(form.vector, wanted, mask))
+        return np.array(sorted(self._row[id] for id in found), dtype=np.intp)
 
-    def _preference(self, chunk: Chunk, query: Query, named: set[str], before: set[str]) -> float:
-        """What to add for the product and the language, and to take off for a question the chunk says it does not answer."""
-        about = self._products.about(chunk)
-        product = OWN_PRODUCT if named & about else CONTEXT * OWN_PRODUCT if before & about else 0.0
-        language = OWN_LANGUAGE if chunk.facets.language in ("", query.language) else 0.0
-        return product + language - (NEGATIVE if _is_negative(chunk, query.text) else 0.0)
+    def _spoken_of(self, asked: Asked, wanted: int, mask: Mask | None) -> list[str]:
+        """Ids of the nearest chunks about what the question names, or else earlier turns do."""
+        rows = self.entities.rows(id for ids in ((asked.subjects,) if asked.subjects else asked.carried) for id in ids)
+        if mask is not None:
+            rows = rows[mask[rows]]
+        if len(rows) > FEW:
+            only = np.zeros(len(self._chunks), dtype=np.bool_)
+            only[rows] = True
+            return [chunk.id for chunk, _ in self._store.search(asked.vector, wanted, only)]
+        ids = [self._chunks[row].id for row in rows]
+        nearest = np.argsort(-np.array(self._store.cosines(asked.vector, ids)), kind="stable")
+        return [ids[place] for place in nearest[:wanted]]
 
+    def _pool(self, asked: Asked, rows: Rows) -> Pool:
+        chunks = [self._chunks[row] for row in rows]
+        ids = [chunk.id for chunk in chunks]
+        signals = {form.name: self._signals(form, ids, rows) for form in asked.forms}
+        text = signals["text"]
+        against = np.array(self._questions.against(asked.vector, ids), dtype=np.float64)
+        own = {
+            "against": np.maximum(against - np.maximum(text.question, 0.0), 0.0),
+            **self.entities.columns(asked.subjects, asked.carried, rows),
+            **_self_said(chunks, asked.query),
+        }
+        features = matrix(signals, own)
+        return Pool(chunks, text, features, features @ self._weights[asked.query.language])
 
-def holds(facets: Facets, today: date) -> bool:
-    """Whether what a chunk says is in force on `today`; both ends are inclusive."""
-    return (facets.valid_from or today) <= today <= (facets.valid_to or today)
+    def _signals(self, form: Form, ids: Sequence[str], rows: Rows) -> Signals:
+        cosine, question = self._store.cosines(form.vector, ids), self._questions.cosines(form.vector, ids)
+        return Signals(np.array(cosine, np.float64), *self._words.match(form.text, rows), np.array(question, np.float64))
 
+    def _barred(self, asked: Asked, wanted: int, day: date) -> list[Considered]:
+        """What would have been a candidate, had it been in force and passed the filter; by falling cosine."""
+        chosen = asked.query.filter
+        why = {row: barred(self._chunks[row].facets, chosen, day) for row in self._gather(asked, wanted, None)}
+        rows = np.array([row for row, reason in why.items() if reason], dtype=np.intp)
+        pool = self._pool(asked, rows)
+        order = np.argsort(-pool.text.cosine, kind="stable")
+        return [Considered(replace(pool.passage(place), score=0.0), dropped=why[rows[place]]) for place in order]
 
-def _spelled(query: Query, products: Iterable[str]) -> Query:
-    """The query with the catalogue's spelling of products added where it is another: "swift360" is also "Swift 360"."""
-    other = [name for name in products if name.casefold() not in query.text.casefold()]
-    return replace(query, text=" ".join((query.text, *other))) if other else query
-
-
-def _blend(found: Mapping[str, Passage], wider: Mapping[str, Passage]) -> dict[str, Passage]:
-    """Both searches as one; what each source gave the standalone question goes before what it gave the wider one."""
-    scores: dict[str, float] = defaultdict(float)
-    for share, passages in ((1 - CONTEXT, found), (CONTEXT, wider)):
-        for id, passage in passages.items():
-            scores[id] += share * passage.score
-    both = {**wider, **found}
-    given = {id: {**(wider[id].scores if id in wider else {}), **(found[id].scores if id in found else {})} for id in both}
-    return {id: Passage(passage.chunk, scores[id], given[id]) for id, passage in both.items()}
-
-
-def _part(score: float, best: float) -> float:
-    """The score as a part of the best one, 0..1."""
-    return max(score, 0.0) / best if best > 0 else 0.0
-
-
-def _is_negative(chunk: Chunk, question: str) -> bool:
-    if not chunk.negatives:
-        return False
-    against = _likeness(question, chunk.negatives)
-    return against >= NEAR and against > _likeness(question, (chunk.title, *chunk.aliases))
+    def _negative(self, chunk: Chunk, vector: Vectors) -> str:
+        """The negative question that is nearest."""
+        return chunk.negatives[int(np.argmax(self._embedder.embed(chunk.negatives) @ vector))]
 
 
-def _likeness(question: str, others: Sequence[str]) -> float:
-    """The best Dice coefficient of words and Chinese character pairs, 0..1."""
-    asked = _features(question)
-    return max((2 * len(asked & _features(other)) / max(len(asked) + len(_features(other)), 1) for other in others), default=0.0)
+def _with(text: str, more: Sequence[str]) -> str:
+    return " ".join((text, *more))
 
 
-@functools.lru_cache(maxsize=10_000)
-def _features(text: str) -> frozenset[str]:
-    return frozenset((*words(text), *bigrams(text)))
+@functools.lru_cache(maxsize=100_000)
+def _folded(title: str) -> str:
+    return fold(title)
+
+
+def _self_said(chunks: Sequence[Chunk], query: Query) -> dict[str, Column]:
+    """What the chunks say of themselves."""
+    asked = fold(query.text)
+    return {
+        "language": np.array([chunk.facets.language in ("", query.language) for chunk in chunks], np.float64),
+        "title": np.array([1 < len(chunk.title) <= len(asked) and _folded(chunk.title) in asked for chunk in chunks], np.float64),
+        "faq": np.array([chunk.kind is Kind.FAQ for chunk in chunks], np.float64),
+    }

@@ -8,13 +8,12 @@ goes along as the query's context, because rules miss some follow-ups, and becau
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from rag.language import detect, fold, words
-from rag.retrieve.products import Products
+from rag.retrieve.entities import NOTHING, Entities
 from rag.types import History, Language, Query
-
-NONE = Products({})
 
 # Words that point at something said before, or continue it.
 POINTING = frozenset(
@@ -40,31 +39,34 @@ EMPTY = frozenset(
     ).split()
 )
 LONG = 6  # content words; in a question with more, "it" mostly points at something in the question itself
-CARRIED = 3  # products at most, when the last mention named several
+CARRIED = 3  # names at most, when the last mention named several
+TURNS = 20  # of the history, the latest, in which names are looked for
+TURN_CHARACTERS = 2_000  # of each
 CONTEXT_CHARACTERS = 500  # of the last exchange
 
 
-def rewrite(question: str, history: History, products: Products = NONE) -> Query:
-    """The standalone query, and the last exchange as its context."""
+def rewrite(question: str, history: History, entities: Entities = NOTHING) -> Query:
+    """The standalone query, the last exchange as its context, and what the conversation spoke of by name."""
     language = _language(question, history)
     if not history or not question.strip():
         return Query(question, question, language)
-    topic = _topic(question, history, products)
+    named = [entities.mentioned(turn.text[:TURN_CHARACTERS]) for turn in reversed(history[-TURNS:])]
+    topic = _topic(question, history, entities, next((list(names) for names in named if names), []))
     text = f"{topic}{'：' if language == 'zh' else ': '}{question}" if topic else question
-    return Query(text, question, language, _last_exchange(history))
+    carried = tuple(tuple(dict.fromkeys(chain(*names.values()))) for names in named if names)
+    return Query(text, question, language, _last_exchange(history), carried=carried)
 
 
-def _topic(question: str, history: History, products: Products) -> str:
-    """What the question leaves out; empty if it stands alone."""
-    named = products.mentioned(question)
+def _topic(question: str, history: History, entities: Entities, latest: Sequence[str]) -> str:
+    """What the question leaves out; empty if it stands alone. `latest` are the names that were named last."""
+    named = entities.mentioned(question)
     own = _content(question, named)
     if named:
-        return "" if own else _subject(history, products)  # "and the Lynx 800?" asks the last question again
+        return "" if own else _subject(history, entities)  # "and the Lynx 800?" asks the last question again
     if own and (len(own) > LONG or not _points(question)):
         return ""
-    carried = next((found for turn in reversed(history) if (found := products.mentioned(turn.text))), {})
-    topic = " ".join(list(carried)[:CARRIED])
-    return topic if topic and own else f"{topic} {_subject(history, products)}".strip()
+    topic = " ".join(latest[:CARRIED])
+    return topic if topic and own else f"{topic} {_subject(history, entities)}".strip()
 
 
 def _last_exchange(history: History) -> str:
@@ -84,16 +86,16 @@ def _points(question: str) -> bool:
 
 
 def _content(text: str, named: Iterable[str] = ()) -> list[str]:
-    """The words of the text that say what it is about, without those of product names."""
+    """The words of the text that say what it is about, without those of the names `named`."""
     names = {part for name in named for word in words(name) for part in (word, *re.split("[-./]", word))}
     return [word for word in words(text) if word not in EMPTY | POINTING | names and not POINTING_ZH.fullmatch(word)]
 
 
-def _subject(history: History, products: Products) -> str:
-    """What the conversation is about besides products: the content words of the last question that stood alone."""
+def _subject(history: History, entities: Entities) -> str:
+    """What the conversation is about besides what it names: the content words of the last question that stood alone."""
     subject = ""
     for turn in reversed(history):
-        content = _content(turn.text, products.mentioned(turn.text)) if turn.role == "user" else []
+        content = _content(turn.text, entities.mentioned(turn.text)) if turn.role == "user" else []
         subject = subject or " ".join(content)
         if content and not _points(turn.text):
             return " ".join(content)
