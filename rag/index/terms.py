@@ -81,7 +81,8 @@ def _forms(piece: str) -> Iterator[str]:
     segments = [segment for segment in piece.split("-") if segment]
     if len(segments) > 1:
         numeric = all(_NUMBER.fullmatch(segment) for segment in segments)
-        yield piece if numeric else "".join(segments)  # 2-3 is not 23
+        whole = "".join(segments)
+        yield piece if numeric else _stem(whole) if whole.isalpha() else whole  # 2-3 is not 23
     for segment in segments:
         parts = _PART.findall(segment)
         if len(parts) > 1:
