@@ -9,6 +9,8 @@ from rag.errors import IndexDamaged
 from rag.fakes import HashEmbedder
 from rag.index.catalog import Catalog
 from rag.index.codec import text_hash
+from rag.index.terms import analyze
+from rag.ports import Terms
 
 TEXTS = ["one", "two", "三"]
 
@@ -41,6 +43,31 @@ def test_prune_forgets_what_no_generation_uses(tmp_path: Path) -> None:
     held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
     assert vectors[1].tobytes() in held
     assert vectors[0].tobytes() not in held, "deleted means gone from the disk"
+
+
+def test_terms_are_worked_out_once_a_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+
+    def counting(text: str) -> Terms:
+        cut.append(text)
+        return analyze(text)
+
+    monkeypatch.setattr("rag.index.catalog.analyze", counting)
+    texts = ["two lamps", "三盏头灯", "two lamps", "…"]
+    with Catalog(tmp_path / "c") as catalog:
+        first = catalog.terms(texts)
+    with Catalog(tmp_path / "c") as catalog:
+        again = catalog.terms([*texts, "four"])
+        assert cut == ["two lamps", "三盏头灯", "…", "four"]
+        for text, found, kept in zip(texts, first, again, strict=False):
+            assert kept.words == found.words == analyze(text).words
+            assert kept.hashes.tolist() == found.hashes.tolist() == analyze(text).hashes.tolist()
+        catalog.prune({"m": {text_hash("三盏头灯")}})
+        catalog.terms(["two lamps", "三盏头灯"])
+        assert cut[4:] == ["two lamps"], "what no generation uses is forgotten"
+        monkeypatch.setattr("rag.index.catalog.VERSION", 99)
+        catalog.terms(["三盏头灯"])
+        assert cut[5:] == ["三盏头灯"], "another way of cutting is another result"
 
 
 def test_a_put_is_kept_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
-from rag.language import bigrams, detect, fold, sentences, words
+import opencc
+import pytest
+from opencc import OpenCC
+
+from rag.language import bigrams, detect, fold, sentences, simplify, words
 
 
 @pytest.mark.parametrize(
@@ -26,6 +30,24 @@ def test_detect(text: str, language: str | None) -> None:
 
 def test_fold_takes_width_case_and_script_together() -> None:
     assert fold("ＰＢ－ＨＬ２１０ 電池續航") == "pb-hl210 电池续航"
+
+
+def test_simplified_as_opencc_does_it() -> None:
+    reference = OpenCC("t2s")
+    table = (Path(opencc.__file__).parent / "dictionary" / "TSPhrases.txt").read_text(encoding="utf-8")
+    phrases = [line.split("\t")[0] for line in table.splitlines()]
+    characters = "".join(map(chr, range(0x3400, 0xA000)))
+    sentences = [
+        "請問這個產品的保固期限是多久，可以退換嗎？",
+        "裡面的電池能用幾個小時",
+        "乾坤袋是乾的",
+        "余烬 400 没有变",
+        "no Chinese",
+        "",
+    ]
+    for text in (*phrases, "。".join(phrases), *sentences, *(characters[i : i + 40] for i in range(0, len(characters), 40))):
+        assert simplify(text) == reference.convert(text)
+    assert len(phrases) > 200
 
 
 def test_codes_decimals_and_thousands_stay_whole() -> None:
