@@ -17,14 +17,17 @@ import typer
 from rag import build, settings
 from rag.errors import HomeError, ShoptalkError
 from rag.evaluate.commands import evaluation
+from rag.searching import Audience, Language, Product, Region, verbs
 from rag.terminal import Corpus, Home, Json, load, progress_bar
-from rag.types import Done, HandOver, History, Refused, Token, Turn
+from rag.types import Done, Filter, HandOver, History, Refused, Token, Turn
 
 if TYPE_CHECKING:
     from rag.build import Assistant
 
+ANYTHING = Filter()
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(evaluation, name="eval")
+app.add_typer(verbs)
 
 
 @app.command()
@@ -52,6 +55,10 @@ def ask(
     batch: Annotated[
         Path | None, typer.Option(help="JSONL of questions in the gold form; one answer object a line comes out")
     ] = None,
+    language: Language = "",
+    region: Region = "",
+    product: Product = "",
+    audience: Audience = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -61,16 +68,17 @@ def ask(
 
     questions = read_questions(batch) if batch else []
     turns = read_history(history) if history else ()
+    chosen = Filter(language, region, product, audience)
     assistant = build.Assistant(load(home=home))
     for item in questions:
-        answer = collect(assistant.answer(item.question, item.history))
+        answer = collect(assistant.answer(item.question, item.history, chosen=chosen))
         print(json.dumps({**as_dict(answer), "id": item.id}, ensure_ascii=False), flush=True)
     if batch:
         return
     if as_json:
-        print(json.dumps(as_dict(collect(assistant.answer(question, turns))), ensure_ascii=False, indent=2))
+        print(json.dumps(as_dict(collect(assistant.answer(question, turns, chosen=chosen))), ensure_ascii=False, indent=2))
     else:
-        say(assistant, question, turns)
+        say(assistant, question, turns, chosen)
 
 
 @app.command()
@@ -134,10 +142,10 @@ def ingest_apart(chosen: settings.Settings) -> None:
         raise HomeError(expected=f"{chosen.corpus} to be ingested", found="the error above", remedy="correct it and start again")
 
 
-def say(assistant: Assistant, question: str, history: History) -> str:
+def say(assistant: Assistant, question: str, history: History, chosen: Filter = ANYTHING) -> str:
     """Print one answer as it arrives, then its sources; returns its text."""
     streamed, text = "", ""
-    for event in assistant.answer(question, history):
+    for event in assistant.answer(question, history, chosen=chosen):
         if isinstance(event, Token):
             streamed += event.text
             print(event.text, end="", flush=True)

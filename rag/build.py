@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
     from rag.index.generation import Generations
     from rag.index.opened import Generation
     from rag.ingest.report import IngestReport
-    from rag.retrieve.fuse import FusedSource
-    from rag.retrieve.trace import Trace
+    from rag.retrieve.search import Search
 
 log = logging.getLogger(__name__)
 ANYTHING = Filter()
@@ -83,39 +83,56 @@ def run_ingest(settings: Settings, progress: Progress = lambda stage, done, tota
         return ingest(settings.corpus, build_generations(settings), catalog, build_embedder(settings), chunking, progress)
 
 
-def build_source(settings: Settings, generation: Generation, embedder: Embedder) -> FusedSource:
+def build_search(settings: Settings, generation: Generation, embedder: Embedder) -> Search:
     """Search by meaning, words, questions and names over one generation, fused. Raises SettingsError for wrong weights."""
     from rag.retrieve.entities import Entities
     from rag.retrieve.features import FILE, fitted
     from rag.retrieve.fuse import FusedSource
+    from rag.retrieve.rewrite import rewrite
+    from rag.retrieve.search import Search
 
     retrieve = settings.retrieve
-    return FusedSource(
+    entities = Entities.of(list(generation.store.chunks()), generation.lexical.words)
+    source = FusedSource(
         generation.store,
         embedder,
         generation.lexical,
         generation.questions,
-        Entities.of(list(generation.store.chunks()), generation.lexical.words),
+        entities,
         fitted(Path(retrieve.weights) if retrieve.weights else FILE),
         retrieve.candidates,
         lambda: settings.answer.today or date.today(),
     )
+    return Search(
+        source,
+        lambda question, history: rewrite(question, history, entities),
+        settings.answer.question_characters,
+        Filter(region=retrieve.region, audience=retrieve.audience),
+    )
 
 
-def build_parts(
-    settings: Settings, generation: Generation, source: FusedSource, embedder: Embedder, generator: Generator
-) -> Parts:
+@contextmanager
+def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
+    """Search the live generation the way an answer does, without a generator. Raises NoIndex, ModelMissing."""
+    embedder = build_embedder(settings)
+    generation = build_generations(settings).open(embedder.fingerprint)
+    try:
+        yield build_search(settings, generation, embedder), generation
+    finally:
+        generation.store.close()
+
+
+def build_parts(settings: Settings, generation: Generation, search: Search, embedder: Embedder, generator: Generator) -> Parts:
     """What answer() is handed for one generation."""
     from rag.answer.parts import Parts
     from rag.answer.terms import Rarity
-    from rag.retrieve.rewrite import rewrite
 
     chunks = list(generation.store.chunks())
     names = frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
     shop = settings.shop
     return Parts(
-        source=source,
-        rewrite=lambda question, history: rewrite(question, history, source.entities),
+        source=search.source,
+        rewrite=search.rewrite,
         embedder=embedder,
         generator=generator,
         rarity=Rarity.of(chunk.search_text for chunk in chunks),
@@ -133,7 +150,7 @@ class Live:
     """One opened generation and what answers from it; an answer holds on to one Live from start to end."""
 
     generation: Generation
-    source: FusedSource
+    search: Search
     parts: Parts
 
 
@@ -168,21 +185,14 @@ class Assistant:
         from rag.answer.flow import answer
 
         live = self._current()
-        for event in answer(question, history, live.parts, stopped, self._filter(live, chosen)):
+        for event in answer(question, history, live.parts, stopped, live.search.narrowed(chosen)):
             if isinstance(event, Done | Refused | HandOver):
                 self._record(conversation, question, history, event.answer)
             yield event
 
-    def find(self, question: str, history: History = (), k: int = 10, chosen: Filter = ANYTHING) -> tuple[Query, list[Passage]]:
-        """Retrieval alone: the standalone query and at most k passages. Raises WrongFilter."""
-        live = self._current()
-        query = self._query(live, question, history, chosen)
-        return query, live.source.find(query, k)
-
-    def explain(self, question: str, history: History = (), k: int = 10, chosen: Filter = ANYTHING) -> Trace:
-        """What find() looks at, keeps and drops, and why. Raises WrongFilter."""
-        live = self._current()
-        return live.source.explain(self._query(live, question, history, chosen), k)
+    def find(self, question: str, history: History = (), k: int = 10) -> tuple[Query, list[Passage]]:
+        """Retrieval alone: the standalone query and at most k passages."""
+        return self._current().search.find(question, history, k)
 
     def evidence(self, answer: Answer) -> float:
         """How likely the best piece of the answer's passages is what was asked for: refusing looks at this number."""
@@ -232,18 +242,6 @@ class Assistant:
         self._live.generation.store.close()
         self._recorder.close()
 
-    def _query(self, live: Live, question: str, history: History, chosen: Filter) -> Query:
-        """The standalone query; what is longer than answer.question_characters is cut, as it is before answering."""
-        query = live.parts.rewrite(question[: self._settings.answer.question_characters], history)
-        return replace(query, filter=self._filter(live, chosen))
-
-    def _filter(self, live: Live, chosen: Filter) -> Filter:
-        """The filter, with the shop's region and audience where it names none. Raises WrongFilter."""
-        retrieve = self._settings.retrieve
-        whole = replace(chosen, region=chosen.region or retrieve.region, audience=chosen.audience or retrieve.audience)
-        live.source.filters.check(whole)
-        return whole
-
     def _current(self) -> Live:
         with self._opening:
             manifest = self._generations.live()
@@ -254,8 +252,8 @@ class Assistant:
 
     def _open(self) -> Live:
         generation = self._generations.open(self._embedder.fingerprint)
-        source = build_source(self._settings, generation, self._embedder)
-        return Live(generation, source, build_parts(self._settings, generation, source, self._embedder, self._generator))
+        search = build_search(self._settings, generation, self._embedder)
+        return Live(generation, search, build_parts(self._settings, generation, search, self._embedder, self._generator))
 
     def _record(self, conversation: str, question: str, history: History, answer: Answer) -> None:
         try:

@@ -18,7 +18,7 @@ LEVELS = (
     {"settings", "ports"},
     STAGES,
     {"build", "terminal"},
-    {"__main__", "evaluate", "ui"},
+    {"searching", "__main__", "evaluate", "ui"},
 )
 DOORS = {
     "chromadb": {"rag/index/chroma.py"},

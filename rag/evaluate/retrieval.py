@@ -16,7 +16,6 @@ from rag.evaluate.beir import BeirQuery, load_set, unpack
 from rag.evaluate.metrics import Figure
 from rag.evaluate.score import Figures
 from rag.evaluate.verdicts import Verdict, expectations, judge, passed
-from rag.fakes import ScriptedGenerator
 from rag.ports import Progress
 from rag.settings import Settings
 from rag.types import Chunk, History, Passage, Query
@@ -38,20 +37,10 @@ class Searcher:
 @contextmanager
 def searching(settings: Settings) -> Iterator[Searcher]:
     """Search the live generation of `settings.home` the way an answer does, without a generator. Raises NoIndex, ModelMissing."""
-    embedder = build.build_embedder(settings)
-    generation = build.build_generations(settings).open(embedder.fingerprint)
-    try:
-        source = build.build_source(settings, generation, embedder)
-        rewrite = build.build_parts(settings, generation, source, embedder, ScriptedGenerator()).rewrite
-
-        def find(text: str, history: History, k: int) -> tuple[Query, list[Passage]]:
-            query = rewrite(text, history)
-            return query, source.find(query, k)
-
-        system = {"embedder": embedder.fingerprint, "chunks": str(generation.manifest.count)}
-        yield Searcher(find, list(generation.store.chunks()), system)
-    finally:
-        generation.store.close()
+    with build.searching(settings) as (search, generation):
+        recipe = generation.manifest.recipe
+        system = {"embedder": recipe.embedder, "chunks": str(generation.manifest.count)}
+        yield Searcher(search.find, list(generation.store.chunks()), system)
 
 
 @dataclass(frozen=True)
