@@ -21,6 +21,7 @@ import pytest
 from rag.fakes import HashEmbedder
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
+from rag.types import Query
 
 KILLS = int(os.environ.get("KILLS", "10"))
 IN_A_ROW = 5  # kills of one home before it may finish
@@ -61,7 +62,10 @@ class Slow(HashEmbedder):
 points = {
     "first-commit": (Catalog, "put", 1, True),
     "mid-embed": (Catalog, "put", 3, False),
+    "mid-terms": (Catalog, "terms", 3, False),
     "mid-write": (draft.GenerationDraft, "add", 4, True),
+    "before-questions": (draft.Questions, "save", 1, False),
+    "after-questions": (draft.Questions, "save", 1, True),
     "before-canary": (draft, "examine", 1, False),
     "before-seal": (draft, "save_manifest", 1, False),
     "in-seal": (Path, "replace", 2, False),  # the first one was where.json
@@ -81,8 +85,8 @@ with Catalog(folder / "home" / "catalog.sqlite") as catalog:
     flow.ingest(folder / "corpus", generations, catalog, Slow(32), flow.Chunking(160, 0))
 """
 POINTS = (
-    "first-commit mid-embed mid-write before-canary before-seal in-seal after-seal before-flip in-flip after-flip "
-    "before-forgetting in-removal"
+    "first-commit mid-embed mid-terms mid-write before-questions after-questions before-canary before-seal in-seal after-seal"
+    " before-flip in-flip after-flip before-forgetting in-removal"
 ).split()
 
 
@@ -99,6 +103,10 @@ def state(folder: Path) -> str:
     generation = generations.open("hash-32")  # compares everything with the digest
     vector = HashEmbedder(32).embed(["lamp number 17 shines"])[0]
     assert len(generation.store.search(vector, 5)) == 5
+    for chunk in generation.store.chunks():
+        question = HashEmbedder(32).embed([chunk.title])[0]
+        assert generation.questions.cosines(question, [chunk.id]) == pytest.approx([1], abs=1e-6)
+    assert len(generation.lexical.find(Query("shines", "shines", "en"), 1000)) == generation.manifest.count
     return generation.manifest.digest
 
 
@@ -114,7 +122,8 @@ def write_corpus(folder: Path, name: str, pages: int) -> None:
         path = folder / "corpus" / f"{number % 20:02}" / f"lamp-{number:03}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         version = name if number % 2 else "always"
-        path.write_text(f"# Lamp {number}\n\nLamp number {number} shines for {number * 3} hours. Edition {version}.\n")
+        title = f"How long does lamp {number} shine in its {version} edition?"
+        path.write_text(f"# {title}\n\nLamp number {number} shines for {number * 3} hours. Edition {version}.\n")
 
 
 @dataclass(frozen=True)
@@ -156,7 +165,7 @@ def test_killed_at_a_named_instant(small: Shop, tmp_path: Path, instant: str) ->
     (left,) = (folder / "home" / "index").glob("gen-*")
     assert left.name == f"gen-{generations.live().number:04}", "nothing of the dead ingest is left"  # type: ignore[union-attr]
     with Catalog(folder / "home" / "catalog.sqlite") as catalog:
-        assert catalog.count() == 100
+        assert catalog.count() == 200, "a text and a question a page"
 
 
 @pytest.mark.slow

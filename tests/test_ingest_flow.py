@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,9 +18,11 @@ from rag.index import draft
 from rag.index.canary import find_problems
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
+from rag.index.lexical import LexicalIndex
+from rag.index.terms import analyze
 from rag.ingest.flow import Chunking, ingest
 from rag.ingest.report import IngestReport
-from rag.ports import Embedder, Vectors
+from rag.ports import Embedder, Terms, Vectors
 from rag.types import Query
 
 PAGES = {
@@ -135,6 +139,72 @@ def test_an_edit_embeds_only_what_is_new(ingested: Shop) -> None:
     assert (report.generation, report.added, report.removed, report.unchanged, report.embedded) == (2, 1, 1, count - 1, 1)
     assert "three days" in ingested.texts()
     assert "two days" not in ingested.texts()
+
+
+FAQ = """question,answer,similar_questions,negative_questions
+How long is the warranty?,Two years.,is there a guarantee,how long is the return period
+Do you ship abroad?,"Yes, within the EU.",,
+"""
+
+
+def test_questions_are_embedded_once_and_kept_as_long_as_a_generation_asks_them(ingested: Shop) -> None:
+    held = ingested.vectors_held()
+    ingested.write("faq.csv", FAQ)
+    report = ingested.ingest()
+    assert report.added == 2
+    assert report.embedded == 2 + 4, "two texts, three questions and a negative one"
+    generation = ingested.generations.open("hash-32")
+    asked = ingested.embedder.embed(["is there a guarantee"])[0]
+    (chunk, score, question), *_ = generation.questions.find(asked, 3)
+    assert (chunk.answer, question) == ("Two years.", "is there a guarantee")
+    assert score == pytest.approx(1, abs=1e-6)
+    ingested.write("faq.csv", FAQ.replace("Two years", "Three years"))
+    assert ingested.ingest().embedded == 1, "of a new answer the text, of its questions none"
+    assert ingested.vectors_held() == held + 7, "the generation kept for a rollback still needs the old text"
+    ingested.write("faq.csv", FAQ.replace("Two years", "Three years").replace("a guarantee", "any guarantee"))
+    assert ingested.ingest().embedded == 2, "the text holds its similar questions, and one of them is new"
+    (ingested.corpus / "faq.csv").unlink()
+    ingested.ingest()
+    ingested.write("more.md", "# More\n\nMore of it.\n")
+    ingested.ingest()
+    assert ingested.vectors_held() == held + 1, "and then they are forgotten"
+
+
+def test_words_are_cut_once_a_text(ingested: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut: list[str] = []
+
+    def counting(text: str) -> Terms:
+        cut.append(text)
+        return analyze(text)
+
+    monkeypatch.setattr("rag.index.catalog.analyze", counting)
+    ingested.write("new.md", "# New\n\nA new lamp.\n")
+    ingested.ingest()
+    assert cut == ["New\nA new lamp."]
+    generation = ingested.generations.open("hash-32")
+    for text in ("new lamp", "rain", "30 days", "parcels"):
+        query = Query(text, text, "en")
+        assert generation.lexical.find(query, 9) == LexicalIndex.build(list(generation.store.chunks())).find(query, 9)
+    assert generation.lexical.words["lamp"] == LexicalIndex.build(list(generation.store.chunks())).words["lamp"]
+
+
+def test_a_home_of_an_older_shoptalk_is_rebuilt_without_embedding(ingested: Shop) -> None:
+    folder = ingested.home / "index" / "gen-0001"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest |= {"schema": 1, "files": {name: file for name, file in manifest["files"].items() if "questions" not in name}}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    shutil.rmtree(folder / "questions")
+    with sqlite3.connect(ingested.home / "catalog.sqlite") as database:
+        database.execute("DROP TABLE terms")
+    (ingested.home / "index" / "gen-0007").mkdir()  # what an ingest that died left: vectors are pruned at the start
+    held = ingested.vectors_held()
+    assert ingested.generations.live() is None
+    report = ingested.ingest()
+    assert (report.changed, report.embedded) == (True, 0)
+    assert (report.added, report.removed) == (0, 0)
+    assert ingested.vectors_held() == held
+    assert "40 hours" in ingested.texts()
+    assert not ingested.ingest().changed
 
 
 def test_deleted_is_gone_and_a_second_ingest_forgets_its_vectors(ingested: Shop) -> None:
