@@ -116,9 +116,9 @@ def test_fitting_finds_what_tells_right_from_wrong() -> None:
         answerable = number % 3 > 0
         features[2, tells] += 0.7 * answerable
         examples.append((features, [answerable and row == 2 for row in range(5)]))
-    weights = fit(examples, steps=800)
+    weights = fit(examples)
     assert weights[tells] > 3 and weights[one] < -1 and np.allclose(np.delete(weights, [one, tells]), 0)
-    assert np.array_equal(weights, fit(examples, steps=800))
+    assert np.array_equal(weights, fit(examples))
 
 
 @pytest.mark.parametrize(

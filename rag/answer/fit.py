@@ -1,38 +1,83 @@
-"""Weights for rag.answer.rank from questions whose right units are known."""
+"""Weights from examples: what features tell the right candidates from the wrong ones, and from "none of them"."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rag.answer.rank import FEATURES, Matrix
+Matrix = NDArray[np.float64]
+Example = tuple[Matrix, Sequence[bool]]  # the features of a question's candidates, the constant first; which of them are right
 
-Example = tuple[Matrix, Sequence[bool]]  # the features of a question's units, and which of them are right answers
+_STEPS = 200
+_ENOUGH = 1e-10  # what another step would gain
 
 
-def fit(examples: Sequence[Example], penalty: float = 0.02, steps: int = 3000, rate: float = 0.05) -> Matrix:
-    """The weights, shape (len(FEATURES),), under which the right units, or "none of them", are likeliest.
+def fit(examples: Sequence[Example], penalty: float = 0.02) -> Matrix:
+    """The weights, shape (features,), under which the right candidates, or "none of them" where none is, are likeliest.
 
-    Minimises the mean negative log likelihood of the conditional logit plus `penalty` / 2 * |w|^2 (the constant is free) by Adam
-    (Kingma, Ba 2015) from zero: the same examples always give the same weights.
+    Minimises the mean negative log likelihood of the conditional logit plus `penalty` / 2 * |w|^2 (the constant is free) by damped
+    Newton steps from zero: the same examples always give the same weights. With one candidate an example it is logistic
+    regression. At least one example has a candidate.
     """
-    weights, first, second = (np.zeros(len(FEATURES)) for _ in range(3))
-    shrink = np.full(len(FEATURES), penalty)
-    shrink[FEATURES.index("one")] = 0.0
-    for step in range(1, steps + 1):
-        gradient = sum((_gradient(weights, *example) for example in examples), np.zeros(len(FEATURES))) / len(examples)
-        gradient += shrink * weights
-        first = 0.9 * first + 0.1 * gradient
-        second = 0.999 * second + 0.001 * gradient**2
-        weights -= rate * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
+    likelihood = Likelihood.of(examples)
+    width = likelihood.features.shape[1]
+    weights, shrink = np.zeros(width), np.full(width, penalty)
+    shrink[0] = 0.0
+
+    def loss(at: Matrix) -> float:
+        return likelihood.loss(at) + float(shrink @ at**2) / 2
+
+    for _ in range(_STEPS):
+        gradient, curvature = likelihood.slope(weights)
+        gradient = gradient + shrink * weights
+        step = np.linalg.solve(curvature + np.diag(shrink + 1e-9), gradient)
+        promised = float(gradient @ step)
+        rate, before = 1.0, loss(weights)
+        while loss(weights - rate * step) > before - 1e-4 * rate * promised and rate > _ENOUGH:
+            rate /= 2
+        weights = weights - rate * step
+        if promised < _ENOUGH:
+            break
     return weights
 
 
-def _gradient(weights: Matrix, features: Matrix, right: Sequence[bool]) -> Matrix:
-    """Of one question's negative log likelihood: features expected under the model minus those expected given the truth."""
-    scores = np.append(features @ weights, 0.0)  # the last one: none of them
-    shares = np.exp(scores - scores.max())
-    model = shares / shares.sum()
-    truth = shares * np.append(np.asarray(right, dtype=bool), not any(right))
-    return np.asarray((model - truth / truth.sum())[:-1] @ features)
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """Many examples as one matrix; each ends with a row of zeros, which is "none of them"."""
+
+    features: Matrix
+    truth: NDArray[np.bool_]
+    starts: NDArray[np.intp]  # of each example
+    sizes: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, examples: Sequence[Example]) -> Likelihood:
+        """Stack them."""
+        width = max(features.shape[1] for features, _ in examples)
+        rows = [np.vstack([features.reshape(-1, width), np.zeros((1, width))]) for features, _ in examples]
+        truth = [np.append(np.asarray(right, dtype=np.bool_), not any(right)) for _, right in examples]
+        sizes = np.array([len(right) for right in truth], dtype=np.intp)
+        return cls(np.concatenate(rows), np.concatenate(truth), np.cumsum(sizes) - sizes, sizes)
+
+    def loss(self, weights: Matrix) -> float:
+        """The mean negative log likelihood of what is right."""
+        shares = self._shares(weights)
+        given = np.add.reduceat(shares * self.truth, self.starts)
+        return float(-np.log(np.maximum(given, 1e-300)).mean())
+
+    def slope(self, weights: Matrix) -> tuple[Matrix, Matrix]:
+        """Its gradient: features expected under the model minus those expected given the truth. And its curvature's convex part."""
+        model = self._shares(weights)
+        right = model * self.truth
+        right /= np.repeat(np.maximum(np.add.reduceat(right, self.starts), 1e-300), self.sizes)
+        expected = np.add.reduceat(model[:, None] * self.features, self.starts)
+        curvature = (self.features.T * model) @ self.features - expected.T @ expected
+        return (model - right) @ self.features / len(self.sizes), curvature / len(self.sizes)
+
+    def _shares(self, weights: Matrix) -> Matrix:
+        scores = self.features @ weights
+        shares = np.exp(scores - np.repeat(np.maximum.reduceat(scores, self.starts), self.sizes))
+        return np.asarray(shares / np.repeat(np.add.reduceat(shares, self.starts), self.sizes))
