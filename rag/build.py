@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.ports import Embedder, Generator
+from rag.ports import Embedder, Generator, Reranker
 from rag.settings import Settings
 from rag.types import Answer, Done, Event, Filter, HandOver, History, Kind, Language, Passage, Query, Refused
 
@@ -66,6 +66,24 @@ def build_generator(settings: Settings) -> Generator:
     return TransformersGenerator(folder, adapter, models.dtype, models.device, models.threads)
 
 
+def build_reranker(settings: Settings, embedder: Embedder) -> Reranker | None:
+    """What models.reranker names, loaded: a wrong one is told at the start. Raises ModelMissing, ModelFailed."""
+    from rag.models.rerank import LATE, CrossEncoderReranker, LateInteractionReranker
+    from rag.models.resolve import resolve_reranker
+
+    models = settings.models
+    if not models.reranker:
+        return None
+    reranker: Reranker
+    if models.reranker == LATE:
+        reranker = LateInteractionReranker(embedder)
+    else:
+        folder, tokens = resolve_reranker(models.reranker), settings.retrieve.rerank_tokens
+        reranker = CrossEncoderReranker(folder, models.device, models.threads, tokens, models.batch_size)
+    reranker.load()
+    return reranker
+
+
 def build_generations(settings: Settings) -> Generations:
     """The index generations under the home."""
     from rag.index.generation import Generations
@@ -83,11 +101,12 @@ def run_ingest(settings: Settings, progress: Progress = lambda stage, done, tota
         return ingest(settings.corpus, build_generations(settings), catalog, build_embedder(settings), chunking, progress)
 
 
-def build_search(settings: Settings, generation: Generation, embedder: Embedder) -> Search:
-    """Search by meaning, words, questions and names over one generation, fused. Raises SettingsError for wrong weights."""
+def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:
+    """Search by meaning, words, questions and names, fused, then reranked if at all. Raises SettingsError for wrong weights."""
     from rag.retrieve.entities import Entities
     from rag.retrieve.features import FILE, fitted
     from rag.retrieve.fuse import FusedSource
+    from rag.retrieve.rerank import RerankedSource
     from rag.retrieve.rewrite import rewrite
     from rag.retrieve.search import Search
 
@@ -104,7 +123,7 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder)
         lambda: settings.answer.today or date.today(),
     )
     return Search(
-        source,
+        RerankedSource(source, reranker, retrieve.rerank_candidates, retrieve.rerank_weight) if reranker else source,
         lambda question, history: rewrite(question, history, entities),
         settings.answer.question_characters,
         Filter(region=retrieve.region, audience=retrieve.audience),
@@ -115,9 +134,10 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder)
 def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
     """Search the live generation the way an answer does, without a generator. Raises NoIndex, ModelMissing."""
     embedder = build_embedder(settings)
+    reranker = build_reranker(settings, embedder)
     generation = build_generations(settings).open(embedder.fingerprint)
     try:
-        yield build_search(settings, generation, embedder), generation
+        yield build_search(settings, generation, embedder, reranker), generation
     finally:
         generation.store.close()
 
@@ -164,6 +184,7 @@ class Assistant:
         self._settings = settings
         self._embedder = build_embedder(settings)
         self._generator = build_generator(settings)
+        self._reranker = build_reranker(settings, self._embedder)
         self._generations = build_generations(settings)
         settings.home.mkdir(parents=True, exist_ok=True)
         self._recorder = Recorder(settings.database_url or f"sqlite:///{settings.home / 'record.sqlite'}", as_dict)
@@ -252,7 +273,7 @@ class Assistant:
 
     def _open(self) -> Live:
         generation = self._generations.open(self._embedder.fingerprint)
-        search = build_search(self._settings, generation, self._embedder)
+        search = build_search(self._settings, generation, self._embedder, self._reranker)
         return Live(generation, search, build_parts(self._settings, generation, search, self._embedder, self._generator))
 
     def _record(self, conversation: str, question: str, history: History, answer: Answer) -> None:

@@ -36,6 +36,10 @@ class HashEmbedder:
             row /= np.linalg.norm(row)
         return rows
 
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """A word's vector is the same wherever it stands."""
+        return [self.embed(words(text)) for text in texts]
+
 
 class MemoryStore:
     """The Store port over a list."""

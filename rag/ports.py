@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,28 @@ class Embedder(Protocol):
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimension), rows in the order given, unit length. Raises ModelFailed."""
+
+
+@runtime_checkable
+class TokenEmbedder(Embedder, Protocol):
+    """An embedder that tells the vectors of a text's tokens, too."""
+
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """One array a text in the order given: shape (tokens, width), rows of unit length. Raises ModelFailed."""
+
+
+class Reranker(Protocol):
+    """How well a text answers a question."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names model, weights and what it reads of a text."""
+
+    def load(self) -> object:
+        """Bring the weights into memory now instead of at the first question. Raises ModelFailed."""
+
+    def score(self, query: str, texts: Sequence[str]) -> Scores:
+        """Shape (len(texts),), finite, in the order given; higher is better, within one call. Raises ModelFailed."""
 
 
 class Generator(Protocol):

@@ -46,6 +46,7 @@ class ModelSettings(Section):
     embedder: str = "default"
     generator: str = "default"
     adapter: str = ""  # folder of a LoRA adapter for the generator
+    reranker: str = ""  # a cross-encoder, or "late-interaction" over the embedder's own tokens; empty: passages stay as found
     api_url: str = ""  # base URL of an OpenAI-compatible server; then `generator` is the model's name there
     api_key: str = Field("", repr=False)
     device: str = "cpu"
@@ -73,6 +74,9 @@ class RetrieveSettings(Section):
 
     passages: int = Field(5, ge=1, le=20)
     candidates: int = Field(100, ge=1)  # asked of each search
+    rerank_candidates: int = Field(8, ge=2, le=100)  # the first passages, put in order anew where models.reranker is set
+    rerank_weight: float = Field(1.0, ge=0)  # of the reranker's opinion against the fused one
+    rerank_tokens: int = Field(256, ge=16)  # of question and passage together, that a cross-encoder reads
     weights: str = ""  # file of fitted weights, one table a language; empty: those that come with Shoptalk
     region: str = ""  # a shop with one region searches only what holds there; empty: everywhere
     audience: str = ""

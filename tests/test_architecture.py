@@ -22,10 +22,10 @@ LEVELS = (
 )
 DOORS = {
     "chromadb": {"rag/index/chroma.py"},
-    "sentence_transformers": {"rag/models/embed.py"},
+    "sentence_transformers": {"rag/models/embed.py", "rag/models/rerank.py"},
     "langchain_text_splitters": {"rag/ingest/chunk.py"},
-    "transformers": {"rag/models/embed.py", "rag/models/generate.py", "rag/models/convert.py"},
-    "torch": {"rag/models/embed.py", "rag/models/generate.py", "rag/models/convert.py"},
+    "transformers": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"},
+    "torch": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"},
     "peft": {"rag/models/generate.py"},
     "gradio": {"ui/"},
 }

@@ -90,3 +90,14 @@ def make_bert(folder: Path, hidden: int = 16, window: int = 24) -> Path:
     model = SentenceTransformer(modules=[words, Pooling(hidden, "mean"), Normalize()], device="cpu")
     model.save(str(folder / "model"))
     return folder / "model"
+
+
+def make_reranker(folder: Path, labels: int = 1) -> Path:
+    """A cross-encoder over make_bert's encoder, in `folder`, as it would be published."""
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    make_bert(folder)
+    torch.manual_seed(0)
+    CrossEncoder(str(folder / "bert"), num_labels=labels, max_length=24, device="cpu").save(str(folder / "reranker"))
+    return folder / "reranker"

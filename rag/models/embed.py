@@ -78,6 +78,21 @@ class SentenceEmbedder:
             raise self._failed(f"shape {rows.shape}, or numbers that are not finite")
         return rows
 
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """One array a text in the order given: shape (tokens, width), rows of unit length, without the special tokens that
+        begin and end a text; what is beyond the window has none. Raises ModelFailed.
+        """
+        try:
+            made = self._load().encode(
+                list(texts), batch_size=self._batch_size, output_value="token_embeddings", show_progress_bar=False
+            )
+        except RuntimeError as error:
+            raise self._failed(f"{type(error).__name__}: {error}") from error
+        rows = [np.asarray(tokens[1:-1].float().cpu(), dtype=np.float32) for tokens in made]
+        if not all(np.isfinite(row).all() for row in rows):
+            raise self._failed("numbers that are not finite")
+        return [row / np.maximum(np.linalg.norm(row, axis=1, keepdims=True), 1e-12) for row in rows]
+
     @functools.cached_property
     def _modules(self) -> list[Path]:
         """Folders of the model's modules, in the order that a text passes through them."""

@@ -42,6 +42,11 @@ def resolve_generator(name: str, home: Path) -> Path:
     return convert(found[0], home, GENERATOR_SHA256)
 
 
+def resolve_reranker(name: str) -> Path:
+    """Folder of a cross-encoder in safetensors. Raises ModelMissing."""
+    return _named(name, "models.reranker")
+
+
 def packaged(package: str) -> Path | None:
     """Folder of an installed package, found without importing it; None if it is not installed."""
     spec = importlib.util.find_spec(package)

@@ -52,12 +52,14 @@ def heading(trace: Trace) -> list[str]:
 
 def trace_table(trace: Trace) -> Table:
     """One line a candidate: each search's own score, what its features add, what became of it."""
-    table = _table("#", "dense", "BM25", "FAQ", "against", "bonus", "score", "passage", "dropped because")
+    reranked = ["rerank"] if any("rerank" in one.passage.scores for one in trace.considered) else []
+    table = _table("#", "dense", "BM25", "FAQ", "against", "bonus", *reranked, "score", "passage", "dropped because")
     for rank, one in enumerate(trace.considered, start=1):
         scores = one.passage.scores
         competes = bool(one.features)
         numbers = [scores.get(name) for name in ("dense", "lexical", "question")]
-        numbers += [one.features.get("against"), _bonus(one) if competes else None, one.passage.score if competes else None]
+        numbers += [one.features.get("against"), _bonus(one) if competes else None, *map(scores.get, reranked)]
+        numbers += [one.passage.score if competes else None]
         about = f"{one.passage.chunk.document}: {_snippet(one.passage)}"
         asked = f"\nanswers: {_line(one.question)}" if one.question and one.question != one.passage.chunk.title else ""
         table.add_row(str(rank), *map(_number, numbers), about + asked, str(one.dropped or ""))
@@ -100,6 +102,6 @@ def _table(*columns: str, title: str = "") -> Table:
     table = Table(box=SIMPLE, title=title or None, title_justify="left", title_style="")
     for column in columns:
         table.add_column(
-            column, justify="right" if column in ("#", "score", "dense", "BM25", "FAQ", "against", "bonus") else "left"
+            column, justify="right" if column in ("#", "score", "dense", "BM25", "FAQ", "against", "bonus", "rerank") else "left"
         )
     return table

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rag.retrieve.fuse import FusedSource
+from rag.retrieve.rerank import RerankedSource
 from rag.retrieve.trace import Trace
 from rag.types import Filter, History, Passage, Query
 
@@ -16,7 +17,7 @@ ANYTHING = Filter()
 class Search:
     """Retrieval over one generation, as every answer uses it."""
 
-    source: FusedSource
+    source: FusedSource | RerankedSource
     rewrite: Callable[[str, History], Query]
     characters: int  # of a question that are read
     shop: Filter = ANYTHING  # where the shop looks unless it is told otherwise

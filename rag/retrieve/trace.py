@@ -19,6 +19,7 @@ REASONS = {
     "audience": "filter: its audience is {value}",
     "negative": "nearer to a question it does not answer: {value!r}",
     "rank": "below the first {value}",
+    "rerank": "reranked away, was number {value}",
 }
 
 
