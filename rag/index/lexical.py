@@ -6,6 +6,7 @@ import functools
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +47,7 @@ class LexicalIndex:
         known = terms if terms is not None else [analyze(chunk.search_text) for chunk in chunks]
         order = sorted(range(len(chunks)), key=lambda row: chunks[row].id)
         found = [known[row] for row in order]
-        words = Counter(word for text in found for word in text.words.split(" ") if word)
+        words = Counter(chain.from_iterable(text.words.split() for text in found))
         return cls(_weigh([text.hashes for text in found]), [chunks[row] for row in order], words)
 
     @classmethod
@@ -76,8 +77,8 @@ class LexicalIndex:
         Where there is a mask, shape (chunks,) in the order of their ids, only chunks for which it is True.
         """
         scores = np.zeros(len(self._chunks), np.float32)
-        for own in self._slices(query.text):
-            scores[self._postings.rows[own.start : own.stop]] += self._postings.weights[own.start : own.stop]
+        for own, times in Counter(self._slices(query.text)).items():
+            scores[self._postings.rows[own.start : own.stop]] += times * self._postings.weights[own.start : own.stop]
         best = best_rows(scores, k, scores > 0 if mask is None else mask & (scores > 0))
         return [Passage(self._chunks[row], float(scores[row]), {"lexical": float(scores[row])}) for row in best]
 

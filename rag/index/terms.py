@@ -64,7 +64,7 @@ def _tokens(found: Iterable[str], pairs: Iterable[str]) -> list[str]:
     return terms
 
 
-@functools.lru_cache(maxsize=100_000)
+@functools.lru_cache(maxsize=32_768)
 def _latin(word: str) -> tuple[str, ...]:
     """A word's stem; of a code or size every spelling: "pb-hl210" -> pbhl210, pb, hl210, hl, 210; "12.50h" -> 12.50h, 12.5, h."""
     word = word.replace("’", "'")
