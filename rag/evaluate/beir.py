@@ -42,7 +42,7 @@ def load_set(folder: Path, queries: str = "queries.jsonl") -> BeirSet:
     """Read a data set and check that it hangs together. Raises DataError naming file:line, or the passages qrels lack."""
     corpus = find(folder, "corpus.jsonl")
     qrels = _qrels(find(folder, "qrels.tsv"))
-    ids = {str(row["_id"]) for _, row in _rows(corpus, ("_id", "text"))}
+    ids = {str(row["_id"]) for _, row in rows(corpus, ("_id", "text"))}
     if missing := sorted({passage for relevant in qrels.values() for passage in relevant} - ids):
         shown = ", ".join(missing[:3])
         raise DataError(
@@ -52,7 +52,7 @@ def load_set(folder: Path, queries: str = "queries.jsonl") -> BeirSet:
         )
     asked = [
         BeirQuery(str(row["_id"]), str(row["text"]), _history(row, where), frozenset(qrels.get(str(row["_id"]), ())))
-        for where, row in _rows(find(folder, queries), ("_id", "text"))
+        for where, row in rows(find(folder, queries), ("_id", "text"))
     ]
     if unknown := sorted(qrels.keys() - {query.id for query in asked}) if queries == "queries.jsonl" else []:
         raise DataError(
@@ -83,9 +83,9 @@ def find(folder: Path, name: str) -> Path:
         if path.is_file():
             return path
     raise DataError(
-        expected=f"corpus.jsonl, queries.jsonl and qrels.tsv (or .gz) in {folder}",
-        found=f"no {name}",
-        remedy="give a BEIR folder",
+        expected=f"{name} (or .gz) in {folder}",
+        found=f"no {name}" if folder.is_dir() else "no such folder",
+        remedy="give the folder of a data set (corpus.jsonl, queries.jsonl and qrels.tsv for retrieval)",
     )
 
 
@@ -109,7 +109,8 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
                 yield f"{path}:{number}", text
 
 
-def _rows(path: Path, keys: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+def rows(path: Path, keys: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(file:line, object) of every line that is not blank. Raises DataError for one that lacks a key of `keys`."""
     for where, line in _lines(path):
         try:
             row = json.loads(line)
@@ -117,7 +118,9 @@ def _rows(path: Path, keys: tuple[str, ...]) -> Iterator[tuple[str, dict[str, An
             raise DataError(expected="one JSON object a line", found=f"{where}: {error}", remedy="correct the line") from error
         if not isinstance(row, dict) or not all(key in row for key in keys):
             raise DataError(
-                expected=f"an object with {', '.join(keys)}", found=f"{where}: {line[:80]}", remedy="correct the line"
+                expected=f"an object with {', '.join(keys) or 'keys and values'}",
+                found=f"{where}: {line[:80]}",
+                remedy="correct the line",
             )
         yield where, row
 

@@ -87,6 +87,26 @@ def eval_public(
     raise typer.Exit(0 if result.passed else 1)
 
 
+@evaluation.command("intents")
+def eval_intents(
+    folder: Annotated[Path, typer.Option("--set", help="A folder with labelled questions to learn from and to be asked")],
+    train: Annotated[str, typer.Option(help="The set's file to learn from")] = "v1_train.jsonl",
+    test: Annotated[str, typer.Option(help="The set's file of questions to be asked")] = "v1_test.jsonl",
+    far: Annotated[Path | None, typer.Option(help="JSONL of general questions of another domain, out of scope")] = None,
+    label: Annotated[str, typer.Option("--out-of-scope", help="The label of what is out of scope")] = "NO_NODES_DETECTED",
+    home: Home = None,
+    out: Out = None,
+) -> None:
+    """Tell intents by the nearest utterances, or that a question has none; the threshold is fitted on the training file."""
+    from rag.evaluate.intents import evaluate_intents
+
+    with progress_bar() as progress:
+        result = evaluate_intents(load(home=home), folder, train, test, far, label, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    typer.echo(result.table())
+
+
 @evaluation.command("corpus")
 def eval_corpus(
     corpus: Annotated[Path, typer.Option(help="The folder that holds shop/, gold/ and facts.csv")] = Path("corpus"),

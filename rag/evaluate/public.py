@@ -33,6 +33,22 @@ class PublicSet(BaseModel):
     peers: dict[str, dict[str, float]]
 
 
+class IntentSet(BaseModel):
+    """A set of labelled questions and what others published on it: peers are system -> measure -> value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    goal: float  # accuracy
+    peers: dict[str, dict[str, float]]
+
+
+@functools.cache
+def intent_sets() -> tuple[IntentSet, ...]:
+    """Those of public.toml, in its order."""
+    return tuple(IntentSet.model_validate(row) for row in tomllib.loads(FILE.read_text(encoding="utf-8"))["intents"])
+
+
 @functools.cache
 def public_sets() -> tuple[PublicSet, ...]:
     """Those of public.toml, in its order."""

@@ -16,6 +16,7 @@ from rag.evaluate.verdicts import Verdict, passed
 
 if TYPE_CHECKING:
     from rag.evaluate.finding import GoldResult
+    from rag.evaluate.intents import IntentResult
     from rag.evaluate.public import PublicResult
     from rag.evaluate.result import EvaluationResult
     from rag.evaluate.retrieval import RetrievalResult
@@ -94,6 +95,19 @@ def public_text(result: PublicResult) -> str:
     pools = any(chosen.pool and chosen.name in result.results for chosen in public_sets())
     absent = f"not in the folder: {', '.join(result.absent)}" if result.absent else ""
     return render([table, f"* {UPPER_BOUND}" if pools else "", absent])
+
+
+def intents_text(result: IntentResult) -> str:
+    """One row a measure, beside what others published."""
+    peers = result.known.peers if result.known else {}
+    table = Table(box=box.SIMPLE)
+    for name in ("measure", "n", "Shoptalk", *peers):
+        table.add_column(name, justify="left" if name == "measure" else "right")
+    for measure, figure in result.figures.items():
+        others = (f"{peer[measure]:.3f}" if measure in peer else "-" for peer in peers.values())
+        table.add_row(measure, str(figure.n), shown(measure, figure), *others)
+    goal = f"; goal {result.known.goal:.3f}" if result.known else ""
+    return render([f"{result.name}: out of scope below {result.threshold:.3f}, fitted on the training file{goal}", table])
 
 
 def heading(data: Mapping[str, str]) -> str:
