@@ -144,6 +144,7 @@ def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
 
 def build_parts(settings: Settings, generation: Generation, search: Search, embedder: Embedder, generator: Generator) -> Parts:
     """What answer() is handed for one generation."""
+    from rag.answer.fitted import fitted
     from rag.answer.parts import Parts
     from rag.answer.terms import Rarity
 
@@ -162,6 +163,7 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         contacts={"en": shop.contact_en, "zh": shop.contact_zh},
         shops={"en": shop.name_en, "zh": shop.name_zh},
         names=names,
+        fitted=fitted(settings.home, embedder.fingerprint),
     )
 
 

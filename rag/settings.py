@@ -73,6 +73,7 @@ class RetrieveSettings(Section):
     """[retrieve]: how many passages, and where they are looked for unless a question says otherwise."""
 
     passages: int = Field(5, ge=1, le=20)
+    repair: bool = True  # a question's spelling is corrected, and searched both ways
     candidates: int = Field(100, ge=1)  # asked of each search
     rerank_candidates: int = Field(8, ge=2, le=100)  # the first passages, put in order anew where models.reranker is set
     rerank_weight: float = Field(1.0, ge=0)  # of the reranker's opinion against the fused one
@@ -83,15 +84,17 @@ class RetrieveSettings(Section):
 
 
 class AnswerSettings(Section):
-    """[answer]: the rungs tried in order, and their limits. Thresholds are fitted per language on corpus/gold/dev."""
+    """[answer]: the rungs tried in order, and their limits."""
 
     rungs: tuple[Literal["smalltalk", "faq", "generated", "quote"], ...] = ("smalltalk", "faq", "generated", "quote")
-    faq_threshold_en: float = Field(0.8, ge=0, le=1)  # a vetted answer is given at or above this question similarity
-    faq_threshold_zh: float = Field(0.65, ge=0, le=1)
-    refuse_below_en: float = Field(0.35, ge=0, le=1)  # likelihood of the best sentence below which the documents say nothing
-    refuse_below_zh: float = Field(0.35, ge=0, le=1)
-    quote_threshold_en: float = Field(0.35, ge=0, le=1)  # ... from which it is quoted as the answer
-    quote_threshold_zh: float = Field(0.35, ge=0, le=1)
+    # Thresholds are fitted by language and embedder (`python -m rag tune answers`); what is set here wins over that.
+    faq_threshold_en: float | None = Field(None, ge=0, le=1)  # a vetted answer is given at or above this question similarity
+    faq_threshold_zh: float | None = Field(None, ge=0, le=1)
+    refuse_below_en: float | None = Field(None, ge=0, le=1)  # likelihood of the best sentence below which it is no answer
+    refuse_below_zh: float | None = Field(None, ge=0, le=1)
+    quote_threshold_en: float | None = Field(None, ge=0, le=1)  # ... from which it is quoted as the answer
+    quote_threshold_zh: float | None = Field(None, ge=0, le=1)
+    wrong_cost: float = Field(1.0, gt=0)  # of a wrong answer, where a right one earns 1: what thresholds are fitted for
     generate_languages: tuple[Literal["en", "zh"], ...] = ("en",)  # those the generator can write
     support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
     prompt_tokens: int = Field(600, ge=100)
@@ -101,17 +104,11 @@ class AnswerSettings(Section):
     deadline_seconds: float = Field(60, gt=0)
     today: date | None = None  # the day that validity is judged by; unset: the day it is
 
-    def faq_threshold(self, language: Language) -> float:
-        """Question similarity, 0..1, from which a vetted answer is given."""
-        return self.faq_threshold_zh if language == "zh" else self.faq_threshold_en
-
-    def refuse_below(self, language: Language) -> float:
-        """Likelihood of the best sentence, 0..1, below which nothing is answered but what is vetted."""
-        return self.refuse_below_zh if language == "zh" else self.refuse_below_en
-
-    def quote_threshold(self, language: Language) -> float:
-        """Likelihood, 0..1, from which a sentence is quoted as the answer."""
-        return self.quote_threshold_zh if language == "zh" else self.quote_threshold_en
+    def by_hand(self, language: Language) -> tuple[float | None, float | None, float | None]:
+        """What is set for refuse_below, quote_threshold and faq_threshold; None: as fitted."""
+        if language == "zh":
+            return self.refuse_below_zh, self.quote_threshold_zh, self.faq_threshold_zh
+        return self.refuse_below_en, self.quote_threshold_en, self.faq_threshold_en
 
 
 class ServeSettings(Section):

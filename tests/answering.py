@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rag.answer.fitted import CAUTIOUS, Fitted
 from rag.answer.parts import Parts
 from rag.answer.rank import FEATURES
 from rag.answer.terms import Rarity, term_set
@@ -116,7 +117,7 @@ def make_parts(replies: Sequence[str | Exception] = (), chunks: Sequence[Chunk] 
         passages=5,
         contacts={"en": "help@shop.example", "zh": "kefu@shop.example"},
         shops={"en": "Shop", "zh": "小店"},
-        weights={"en": WEIGHTS, "zh": WEIGHTS},
+        fitted=Fitted("", {"en": WEIGHTS, "zh": WEIGHTS}, CAUTIOUS),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import numpy as np
 import pytest
 from answering import CHUNKS, LAMP, PAY, RETURNS, WEIGHTS, chunk
@@ -11,7 +9,7 @@ from answering import CHUNKS, LAMP, PAY, RETURNS, WEIGHTS, chunk
 from rag.answer.dimensions import wanted
 from rag.answer.evidence import fit_threshold, heard, usable
 from rag.answer.fit import fit
-from rag.answer.rank import FEATURES, FILE, Ranker, fitted
+from rag.answer.rank import FEATURES, Ranker
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity, term_set
@@ -138,12 +136,6 @@ def test_the_threshold_that_earns_most(scores: list[float], good: list[bool], co
 def test_a_threshold_needs_cases() -> None:
     with pytest.raises(DataError, match="found 0 and 0"):
         fit_threshold([], [])
-
-
-def test_the_weights_file_names_every_feature() -> None:
-    tables = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    assert {language: set(table) for language, table in tables.items()} == {"en": set(FEATURES), "zh": set(FEATURES)}
-    assert all(values.shape == (len(FEATURES),) for values in fitted().values())
 
 
 def test_officials_are_heard_first() -> None:

@@ -6,18 +6,24 @@ from collections.abc import Generator
 
 from rag.answer.cite import cite
 from rag.answer.parts import Case, Reply
-from rag.types import Chunk, Kind, Token
+from rag.types import Chunk, Kind, Passage, Token
 
 
 def faq(case: Case) -> Generator[Token, None, Reply | None]:
-    """The answer of the FAQ whose question or similar question is nearest, if near enough and no negative question is nearer."""
+    """The answer of the nearest FAQ, if near enough."""
     yield from ()
+    found = nearest(case)
+    return vetted(found[1]) if found and found[0] >= case.thresholds.faq else None
+
+
+def nearest(case: Case) -> tuple[float, Passage] | None:
+    """The FAQ whose question or similar question is nearest, and how near, 0..1; not one whose negative question is nearer."""
     near = [(likeness, passage) for passage in case.usable if (likeness := _likeness(case, passage.chunk))]
-    if not near:
-        return None
-    likeness, passage = max(near, key=lambda pair: pair[0])
-    if likeness < case.parts.policy.faq_threshold(case.language):
-        return None
+    return max(near, key=lambda pair: pair[0]) if near else None
+
+
+def vetted(passage: Passage) -> Reply:
+    """A FAQ's answer, cited."""
     start = passage.chunk.text.rfind(passage.chunk.answer)
     return cite([(passage.chunk.answer, passage, (start, start + len(passage.chunk.answer)))])
 

@@ -18,9 +18,9 @@ _ENOUGH = 1e-10  # what another step would gain
 def fit(examples: Sequence[Example], penalty: float = 0.02) -> Matrix:
     """The weights, shape (features,), under which the right candidates, or "none of them" where none is, are likeliest.
 
-    Minimises the mean negative log likelihood of the conditional logit plus `penalty` / 2 * |w|^2 (the constant is free) by damped
-    Newton steps from zero: the same examples always give the same weights. With one candidate an example it is logistic
-    regression. At least one example has a candidate.
+    Minimises the mean negative log likelihood of the conditional logit plus `penalty` / 2 * |w|^2 (the constant is free) by
+    damped Newton steps from zero: the same examples always give the same weights. With one candidate an example it is
+    logistic regression. At least one example has a candidate.
     """
     likelihood = Likelihood.of(examples)
     width = likelihood.features.shape[1]
@@ -69,7 +69,7 @@ class Likelihood:
         return float(-np.log(np.maximum(given, 1e-300)).mean())
 
     def slope(self, weights: Matrix) -> tuple[Matrix, Matrix]:
-        """Its gradient: features expected under the model minus those expected given the truth. And its curvature's convex part."""
+        """Its gradient, features expected under the model minus those expected given the truth, and its curvature's convex part."""
         model = self._shares(weights)
         right = model * self.truth
         right /= np.repeat(np.maximum(np.add.reduceat(right, self.starts), 1e-300), self.sizes)

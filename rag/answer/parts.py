@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import ParamSpec, TypeVar
 
 from rag.answer.evidence import heard, usable
-from rag.answer.rank import Candidate, Matrix, Ranker, fitted
+from rag.answer.fitted import Fitted, Thresholds, shipped
+from rag.answer.rank import Candidate, Ranker
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity
@@ -38,12 +39,17 @@ class Parts:
     contacts: Mapping[Language, str]
     shops: Mapping[Language, str]
     names: frozenset[str] = frozenset()  # of products, in any language
-    weights: Mapping[Language, Matrix] = field(default_factory=fitted)  # of rag.answer.rank.FEATURES
+    fitted: Fitted = field(default_factory=shipped)
 
     @cached_property
     def ranker(self) -> Ranker:
         """Weighs candidates; it remembers vectors, so it lives as long as the parts."""
-        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder, self.rarity), self.weights)
+        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder, self.rarity), self.fitted.weights)
+
+    @cached_property
+    def thresholds(self) -> Mapping[Language, Thresholds]:
+        """From where on the rungs answer."""
+        return self.fitted.chosen(self.policy)
 
 
 class Clock:
@@ -111,18 +117,18 @@ class Case:
     def weigh(self) -> None:
         """Sort out what may be answered from, and rank its units."""
         found = usable(self.passages, self.language)
-        self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found), self.threshold))
+        self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found), self.thresholds.refuse_below))
         self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())
 
     @property
     def answerable(self) -> bool:
         """Whether the likeliest unit is likely enough to say anything."""
-        return bool(self.candidates) and self.candidates[0].probability >= self.threshold
+        return bool(self.candidates) and self.candidates[0].probability >= self.thresholds.refuse_below
 
     @property
-    def threshold(self) -> float:
-        """Probability of the best unit below which nothing is answered, but for vetted answers."""
-        return self.parts.policy.refuse_below(self.language)
+    def thresholds(self) -> Thresholds:
+        """Those of the question's language."""
+        return self.parts.thresholds[self.language]
 
     def say(self, key: str, **holes: object) -> str:
         """A sentence of the wording catalogue; the contact is there for those that name it."""

@@ -7,20 +7,25 @@ from collections.abc import Generator
 from rag.answer.cite import cite
 from rag.answer.evidence import is_official
 from rag.answer.parts import Case, Reply
-from rag.types import Kind, Token
+from rag.answer.units import Unit
+from rag.types import Kind, Language, Passage, Token
+from rag.wording import say
 
 
 def quote(case: Case) -> Generator[Token, None, Reply | None]:
-    """The best candidate, verbatim and cited; a line of a table is named after its subject, a customer's words as such."""
+    """The best candidate, if it is likely enough."""
     yield from ()
-    if not case.answerable:
+    if not case.answerable or case.candidates[0].probability < case.thresholds.quote:
         return None
     best = case.candidates[0]
-    if best.probability < case.parts.policy.quote_threshold(case.language):
-        return None
-    text = best.unit.text
-    if best.passage.chunk.kind in (Kind.PRODUCT, Kind.ROW):
-        text = f"{best.passage.chunk.title}{'：' if case.language == 'zh' else ': '}{text}"
-    if not is_official(best.passage):
-        text = case.say("community", quote=text)
-    return cite([(text, best.passage, (best.unit.start, best.unit.end))])
+    return quoted(best.passage, best.unit, case.language)
+
+
+def quoted(passage: Passage, unit: Unit, language: Language) -> Reply:
+    """A unit of a passage, verbatim and cited; a line of a table is named after its subject, a customer's words as such."""
+    text = unit.text
+    if passage.chunk.kind in (Kind.PRODUCT, Kind.ROW):
+        text = f"{passage.chunk.title}{'：' if language == 'zh' else ': '}{text}"
+    if not is_official(passage):
+        text = say("community", language, quote=text)
+    return cite([(text, passage, (unit.start, unit.end))])

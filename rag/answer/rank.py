@@ -1,24 +1,20 @@
 """How likely each quotable unit of the passages is the answer: features, fitted weights, one softmax with "none of them".
 
 P(unit) = exp(w . f(unit)) / (1 + sum over all units of exp(w . f)), so candidates compete with one another and with declining
-(a conditional logit with an outside option; McFadden 1974). The weights lie in weights.toml, fitted by rag.answer.fit.
+(a conditional logit with an outside option; McFadden 1974). The weights lie in weights.toml (rag.answer.fitted).
 """
 
 from __future__ import annotations
 
-import functools
 import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rag.answer.dimensions import fits, wanted
+from rag.answer.fit import Matrix
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity, term_set
@@ -26,7 +22,6 @@ from rag.answer.units import Unit, units
 from rag.language import fold
 from rag.types import Chunk, Kind, Language, Passage, Query
 
-FILE = Path(__file__).with_name("weights.toml")
 # One column each, in this order. cos_*: cosines; cov_*: share, by rarity, of what is asked.
 FEATURES = (
     "one",  # the constant
@@ -66,8 +61,6 @@ _ABROAD: dict[Language, re.Pattern[str]] = {
     "en": re.compile(r"\b(?:China|Chinese|CNY|RMB|yuan)\b"),
     "zh": re.compile(r"欧盟|欧元|欧洲|EUR|€"),
 }
-
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +192,3 @@ class Ranker:
         if query.language == "en":
             return float(self.similarity.cosines(query.text, questions).max())
         return max(self.similarity.overlap(query.text, question) for question in questions)
-
-
-@functools.lru_cache(maxsize=1)
-def fitted() -> dict[Language, Matrix]:
-    """The weights of weights.toml by language, each of shape (len(FEATURES),)."""
-    tables = tomllib.loads(FILE.read_text(encoding="utf-8"))
-    languages: tuple[Language, ...] = get_args(Language)
-    return {language: np.array([tables[language][name] for name in FEATURES], dtype=np.float64) for language in languages}

@@ -1,0 +1,125 @@
+"""What is fitted on gold questions for one embedder, by language, as a TOML file.
+
+The file beside this one comes with Shoptalk, for the default embedder. `python -m rag tune answers` writes another into a home,
+where it counts as long as the index is made with the embedder that it was fitted for.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from rag.answer.fit import Matrix
+from rag.answer.rank import FEATURES
+from rag.errors import SettingsError
+from rag.settings import AnswerSettings
+from rag.types import Language
+
+log = logging.getLogger(__name__)
+SHIPPED = Path(__file__).with_name("weights.toml")
+NAME = "fitted.toml"  # of a home's own file
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+_HEAD = """\
+# Fitted by `python -m rag tune answers` on {questions}; the meaning of each weight is in rag/answer/rank.py.
+embedder = "{embedder}"
+wrong_cost = {wrong_cost}  # of a wrong answer, where a right one earns 1 and declining nothing
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """From where on the rungs of the ladder answer, 0..1."""
+
+    refuse_below: float  # likelihood of the best unit below which nothing is said but what is vetted
+    quote: float  # ... from which it is quoted
+    faq: float  # likeness to a vetted question from which its answer is given
+
+
+# Of an embedder that nothing was fitted for: rather too high than too low.
+CAUTIOUS: Mapping[Language, Thresholds] = {"en": Thresholds(0.35, 0.35, 0.8), "zh": Thresholds(0.35, 0.35, 0.65)}
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Weights of rag.answer.rank.FEATURES and thresholds, by language."""
+
+    embedder: str  # fingerprint
+    weights: Mapping[Language, Matrix]
+    thresholds: Mapping[Language, Thresholds]
+    wrong_cost: float = 1.0
+    questions: str = ""  # what it was fitted on
+
+    def for_embedder(self, fingerprint: str) -> Fitted:
+        """This, but with cautious thresholds for an embedder that it was not fitted for."""
+        if fingerprint == self.embedder:
+            return self
+        log.info("thresholds are fitted for %s, not %s: run `python -m rag tune answers`", self.embedder, fingerprint)
+        return replace(self, thresholds=CAUTIOUS)
+
+    def chosen(self, policy: AnswerSettings) -> dict[Language, Thresholds]:
+        """The thresholds, those that are set by hand first; a hand-set refuse_below is that of quotes, too."""
+        return {language: _chosen(policy, language, self.thresholds[language]) for language in LANGUAGES}
+
+    def as_toml(self) -> str:
+        """The file's text: the same numbers make the same bytes."""
+        head = _HEAD.format(questions=self.questions, embedder=self.embedder, wrong_cost=self.wrong_cost)
+        tables = [
+            f"\n[{language}]\n"
+            + "".join(f"{name} = {weight:.3f}\n" for name, weight in zip(FEATURES, self.weights[language], strict=True))
+            + f"\n[{language}.thresholds]\n"
+            + "".join(f"{name} = {value:.3f}\n" for name, value in asdict(self.thresholds[language]).items())
+            for language in LANGUAGES
+        ]
+        return head + "".join(tables)
+
+
+def _chosen(policy: AnswerSettings, language: Language, fitted: Thresholds) -> Thresholds:
+    refuse, quote, vetted = policy.by_hand(language)
+    return Thresholds(
+        fitted.refuse_below if refuse is None else refuse,
+        quote if quote is not None else fitted.quote if refuse is None else refuse,
+        fitted.faq if vetted is None else vetted,
+    )
+
+
+def fitted(home: Path, embedder: str) -> Fitted:
+    """The home's own if it is for this embedder, else what comes with Shoptalk. Raises SettingsError as read_fitted does."""
+    own = home / NAME
+    if own.is_file() and (found := read_fitted(own)).embedder == embedder:
+        return found
+    return shipped().for_embedder(embedder)
+
+
+@functools.lru_cache(maxsize=1)
+def shipped() -> Fitted:
+    """What comes with Shoptalk."""
+    return read_fitted(SHIPPED)
+
+
+def read_fitted(file: Path) -> Fitted:
+    """Raises SettingsError naming what is missing or wrong."""
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        return Fitted(
+            str(tables["embedder"]),
+            {language: np.array([float(tables[language][name]) for name in FEATURES]) for language in LANGUAGES},
+            {language: _thresholds(tables[language]["thresholds"]) for language in LANGUAGES},
+            float(tables["wrong_cost"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            expected=f"an embedder, and weights and thresholds of {' and '.join(LANGUAGES)}, in {file}",
+            found=repr(error),
+            remedy="fit again with `python -m rag tune answers`, or remove the file",
+        ) from error
+
+
+def _thresholds(table: Mapping[str, Any]) -> Thresholds:
+    return Thresholds(**{field.name: float(table[field.name]) for field in fields(Thresholds)})

@@ -1,0 +1,77 @@
+"""What is fitted for an embedder: its file, whose numbers count, and what a shop sets by hand."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from answering import WEIGHTS, make_parts
+
+from rag.answer.fitted import CAUTIOUS, NAME, SHIPPED, Fitted, Thresholds, fitted, read_fitted, shipped
+from rag.answer.rank import FEATURES
+from rag.errors import SettingsError
+from rag.settings import AnswerSettings
+
+OWN = Fitted(
+    "hash-64",
+    {"en": WEIGHTS, "zh": WEIGHTS / 2},
+    {"en": Thresholds(0.41, 0.45, 0.7), "zh": Thresholds(0.5, 0.5, 0.6)},
+    2.0,
+    "gold (digest 123, 9 questions)",
+)
+
+
+def test_a_file_is_read_as_it_was_written_and_written_as_it_was_read(tmp_path: Path) -> None:
+    file = tmp_path / NAME
+    file.write_text(OWN.as_toml(), encoding="utf-8")
+    found = read_fitted(file)
+    assert found.embedder == "hash-64" and found.wrong_cost == 2.0 and found.thresholds == OWN.thresholds
+    assert all(np.array_equal(found.weights[language], OWN.weights[language]) for language in ("en", "zh"))
+    assert replace(found, questions=OWN.questions).as_toml() == OWN.as_toml()
+
+
+def test_what_comes_with_shoptalk_names_every_feature_and_its_embedder() -> None:
+    tables = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
+    assert all(set(tables[language]) == {*FEATURES, "thresholds"} for language in ("en", "zh"))
+    assert "@" in shipped().embedder
+
+
+def test_the_homes_own_counts_for_its_embedder_only(tmp_path: Path) -> None:
+    assert fitted(tmp_path, shipped().embedder) is shipped()
+    assert fitted(tmp_path, "hash-64").thresholds == CAUTIOUS
+    (tmp_path / NAME).write_text(OWN.as_toml(), encoding="utf-8")
+    assert fitted(tmp_path, "hash-64").thresholds == OWN.thresholds
+    assert fitted(tmp_path, shipped().embedder) is shipped()
+    other = fitted(tmp_path, "another")
+    assert other.thresholds == CAUTIOUS and np.array_equal(other.weights["en"], shipped().weights["en"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ("wrong_cost = 2.0", "", "wrong_cost"),
+        ("faq = 0.600", "", "faq"),
+        ("cos_unit = 0.000", "", "cos_unit"),
+        ("faq = 0.600", 'faq = "much"', "much"),
+        ("[zh]", "[zh", "Expected"),
+    ],
+)
+def test_a_file_not_in_the_form_is_refused(tmp_path: Path, before: str, after: str, found: str) -> None:
+    assert before in OWN.as_toml()
+    (tmp_path / NAME).write_text(OWN.as_toml().replace(before, after), encoding="utf-8")
+    with pytest.raises(SettingsError, match=rf"{NAME}; found .*{found}.*; fit again"):
+        fitted(tmp_path, "hash-64")
+
+
+def test_what_is_set_by_hand_wins() -> None:
+    assert OWN.chosen(AnswerSettings()) == OWN.thresholds
+    assert OWN.chosen(AnswerSettings(refuse_below_en=0.2))["en"] == Thresholds(0.2, 0.2, 0.7)
+    assert OWN.chosen(AnswerSettings(refuse_below_en=0.2, quote_threshold_en=0.6))["en"] == Thresholds(0.2, 0.6, 0.7)
+    assert OWN.chosen(AnswerSettings(faq_threshold_zh=0.0)) == {**OWN.thresholds, "zh": Thresholds(0.5, 0.5, 0.0)}
+
+
+def test_the_ladder_answers_from_where_it_is_told() -> None:
+    assert make_parts().thresholds["en"] == Thresholds(0.2, 0.2, 0.8)
