@@ -110,10 +110,14 @@ class FusedSource:
 
         Raises ModelFailed.
         """
+        pool = self.candidates(query, k)
+        return [pool.passage(place) for place in pool.best(k)]
+
+    def candidates(self, query: Query, k: int = 0) -> Pool:
+        """All that find() ranks, at least k where there are so many, with their features. Raises ModelFailed."""
         asked = self._ask(query)
         mask = self.filters.mask(query.filter, self._today())
-        pool = self._pool(asked, self._gather(asked, max(k, self._candidates), mask))
-        return [pool.passage(place) for place in pool.best(k)]
+        return self._pool(asked, self._gather(asked, max(k, self._candidates), mask))
 
     def explain(self, query: Query, k: int, shown: int = 20) -> Trace:
         """What find() keeps and drops: at most `shown` candidates, and as many that it may not find, with the reason for each."""
