@@ -17,7 +17,7 @@ from datetime import date
 import httpx
 import uvicorn
 
-from rag.errors import DataError
+from rag.errors import DataError, WrongFilter
 from rag.settings import ServeSettings, Settings, ShopSettings
 from rag.types import (
     Answer,
@@ -26,6 +26,7 @@ from rag.types import (
     Done,
     Event,
     Facets,
+    Filter,
     HandOver,
     History,
     Kind,
@@ -64,6 +65,7 @@ ANSWER = (
 )
 ANSWER_ZH = "签收后 **7 天内**可以无理由退货 [1]。退款会在我们收到包裹后的 3 个工作日内退回 [1]。"
 EVERYWHERE = Facets()
+EVERYTHING = Filter()
 
 
 def chunk(text: str, document: str, title: str, *headings: str, kind: Kind = Kind.PAGE, facets: Facets = EVERYWHERE) -> Chunk:
@@ -109,8 +111,15 @@ class StandIn:
         self._lock = threading.Lock()
 
     def answer(
-        self, question: str, history: History = (), conversation: str = "", stopped: Callable[[], bool] = lambda: False
+        self,
+        question: str,
+        history: History = (),
+        conversation: str = "",
+        stopped: Callable[[], bool] = lambda: False,
+        chosen: Filter = EVERYTHING,
     ) -> Iterator[Event]:
+        if chosen.region not in ("", "EU"):
+            raise WrongFilter(expected="region to be one of EU", found=repr(chosen.region), remedy="leave it out")
         with self._lock:
             self.asked.append((question, history, conversation))
             self.open += 1

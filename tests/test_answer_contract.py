@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from answering import make_parts
 
-from rag.answer.contract import as_dict, parse_history, read_history, read_questions
+from rag.answer.contract import as_dict, parse_filter, parse_history, read_history, read_questions
 from rag.answer.flow import answer, collect
-from rag.errors import DataError
-from rag.types import Turn
+from rag.errors import DataError, WrongFilter
+from rag.types import Filter, Turn
 
 
 def test_the_answer_object() -> None:
@@ -46,10 +46,25 @@ def test_a_wrong_question_names_its_line(tmp_path: Path, line: str) -> None:
         read_questions(file)
 
 
+def test_a_question_may_say_what_to_search_in(tmp_path: Path) -> None:
+    file = tmp_path / "questions.jsonl"
+    file.write_text('{"question": "a", "filter": {"region": "EU"}}\n{"question": "b"}', encoding="utf-8")
+    assert [item.filter for item in read_questions(file)] == [Filter(region="EU"), Filter()]
+    file.write_text('{"question": "a", "filter": {"regoin": "EU"}}', encoding="utf-8")
+    with pytest.raises(WrongFilter, match=r"questions\.jsonl:1: filter to have fields of audience, .*; found \"regoin\""):
+        read_questions(file)
+    with pytest.raises(WrongFilter, match="filter to be an object"):
+        parse_filter(["EU"], "filter")
+    with pytest.raises(WrongFilter, match=r"filter\.region to be a text; found null"):
+        parse_filter({"region": None}, "filter")
+
+
 def test_histories(tmp_path: Path) -> None:
     file = tmp_path / "history.json"
     file.write_text('[{"role": "user", "text": "a"}, {"role": "assistant", "text": "b"}]', encoding="utf-8")
     assert read_history(file) == (Turn("user", "a"), Turn("assistant", "b"))
+    file.write_text('[{"role": "agent", "text": "b"}]', encoding="utf-8")
+    assert read_history(file) == (Turn("assistant", "b"),)
     file.write_text('[{"role": "system", "text": "a"}]', encoding="utf-8")
     with pytest.raises(DataError, match="message 1 is"):
         read_history(file)

@@ -84,6 +84,11 @@ MALFORMED = [
     b'{"question": "\\ud800"}',
     b'{"question": "\xff\xfe"}',
     b'{"question": "q", "\\ud800": 1}',
+    b'{"question": "q", "filter": "EU"}',
+    b'{"question": "q", "filter": {"colour": "red"}}',
+    b'{"question": "q", "filter": {"region": 1}}',
+    b'{"question": "q", "filter": {"region": "US"}}',
+    b'{"question": "q", "stream": true, "filter": {"region": "US"}}',
     b'{"question": ' + b"[" * 10_000,
     b'{"question": "q", "history": ' + json.dumps([{"role": "user", "text": "x"}] * 101).encode() + b"}",
     b'{"question": "' + b"x" * 200_001 + b'"}',
@@ -244,6 +249,26 @@ def test_malformed_bodies_are_4xx_and_not_repeated(client: httpx.Client, body: b
     response = client.post("/api/answer", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 422
     assert len(response.content) < 4_000
+
+
+@pytest.mark.parametrize(
+    ("chosen", "told"),
+    [
+        ({"colour": "red"}, 'expected filter to have fields of audience, language, product, region; found "colour"; remove or'),
+        ({"region": 1}, "expected filter.region to be a text; found 1; "),
+        ({"region": "US"}, "expected region to be one of EU; found 'US'; "),
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_wrong_filter_says_what_fits(client: httpx.Client, chosen: dict[str, object], told: str, stream: bool) -> None:
+    response = client.post("/api/answer", json={"question": "returns", "filter": chosen, "stream": stream})
+    assert response.status_code == 422
+    assert response.json()["error"] == "filter" and response.json()["message"].startswith(told)
+
+
+def test_a_filter_that_fits_is_handed_on(client: httpx.Client) -> None:
+    response = client.post("/api/answer", json={"question": "How long can I return it?", "filter": {"region": "EU"}})
+    assert response.status_code == 200 and response.json()["outcome"] == "answered"
 
 
 def test_bodies_over_the_limit_are_refused_unread(client: httpx.Client) -> None:

@@ -1,6 +1,6 @@
 """The HTTP API over the same turns as the page. Strict in what it takes; failures are told apart from refusals by status.
 
-POST /api/answer {"question", "history", "conversation", "stream"} -> the answer object, or server-sent events when streaming:
+POST /api/answer {"question", "history", "conversation", "filter", "stream"} -> the answer object, or server-sent events when streaming:
     sources (the standalone query, the passages' ids and titles), token, then one of done | refused | handed_over (the answer
     object) or error.
 POST /api/vote {"answer", "value", "comment"} -> 204
@@ -22,8 +22,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rag.answer.contract import as_dict
-from rag.errors import DataError, Overdue, Starting, TooBusy
+from rag.answer.contract import as_dict, parse_filter
+from rag.errors import DataError, Overdue, Starting, TooBusy, WrongFilter
 from rag.types import Done, HandOver, Refused, Sources, Token, Turn
 from ui.turns import PULSE, Step, Turns
 
@@ -49,6 +49,7 @@ class Question(_Strict):
     question: str = Field(max_length=200_000)  # settings say how much of it is read
     history: list[Message] = Field(default=[], max_length=100)
     conversation: str = Field("", pattern=r"^(?:[0-9a-f]{32})?$")  # hex, chosen at random by whoever starts one
+    filter: dict[str, Any] = {}  # parse_filter says what is wrong with it in words
     stream: bool = False
 
 
@@ -124,6 +125,8 @@ def problem(error: Exception) -> Problem:
     """The status a failure ends with. What an unforeseen one says stays in the log, under the trace id."""
     if isinstance(error, TooBusy):
         return Problem(503, "busy", "all places in the queue are taken", retry_after=error.wait)
+    if isinstance(error, WrongFilter):
+        return Problem(422, "filter", str(error))
     if isinstance(error, Starting):
         return Problem(503, "starting", "model and index are still loading", retry_after=2)
     trace = secrets.token_hex(4)
@@ -181,7 +184,8 @@ async def _stream(turns: Turns, asked: Question) -> AsyncGenerator[str, None]:
 
 def _steps(turns: Turns, asked: Question) -> AsyncGenerator[Step, None]:
     history = tuple(Turn(message.role, message.text) for message in asked.history)
-    return turns.events(asked.question, history, asked.conversation or secrets.token_hex(16), "api")
+    chosen = parse_filter(asked.filter, "filter")
+    return turns.events(asked.question, history, asked.conversation or secrets.token_hex(16), "api", chosen)
 
 
 async def _after(opening: str, rest: AsyncGenerator[str, None]) -> AsyncGenerator[str, None]:

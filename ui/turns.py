@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import math
 import threading
@@ -17,10 +18,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from rag.errors import Overdue, Starting, TooBusy
-from rag.types import Event, History
+from rag.types import Event, Filter, History
 from ui.metrics import Metrics
 
 log = logging.getLogger(__name__)
+ANYTHING = Filter()
 PATIENCE = 10.0  # seconds that work may go on after its reader left; then its place is given away, whatever it does
 PULSE = 0.5  # seconds without an event after which readers are woken, so that they notice who has left
 
@@ -28,8 +30,10 @@ PULSE = 0.5  # seconds without an event after which readers are woken, so that t
 class Assistant(Protocol):
     """What the page and the API need of rag.build.Assistant."""
 
-    def answer(self, question: str, history: History, conversation: str, stopped: Callable[[], bool]) -> Iterator[Event]:
-        """The events of one turn; closing the iterator or `stopped()` turning true ends the work."""
+    def answer(
+        self, question: str, history: History, conversation: str, stopped: Callable[[], bool], chosen: Filter
+    ) -> Iterator[Event]:
+        """The events of one turn; closing the iterator or `stopped()` turning true ends the work. Raises WrongFilter."""
 
     def vote(self, answer_id: str, value: int, comment: str = "") -> None:
         """Keep a shopper's thumb (+1 or -1). Raises DataError for an unknown answer."""
@@ -97,7 +101,9 @@ class Turns:
         """From now on turns are taken."""
         self.assistant = assistant
 
-    async def events(self, question: str, history: History, conversation: str, channel: str) -> AsyncGenerator[Step, None]:
+    async def events(
+        self, question: str, history: History, conversation: str, channel: str, chosen: Filter = ANYTHING
+    ) -> AsyncGenerator[Step, None]:
         """The steps of one turn. Raises Starting, TooBusy, Overdue, or what the assistant raises.
 
         Use it inside contextlib.aclosing: closing it is what stops the work.
@@ -113,7 +119,9 @@ class Turns:
         self._admitted += 1
         self.metrics.admitted.inc()
         self._running[conversation] = turn
-        entry = asyncio.ensure_future(self._enter(turn, self.assistant, question, history, conversation))
+        entry = asyncio.ensure_future(
+            self._enter(turn, functools.partial(_events, self.assistant, question, history, conversation, chosen))
+        )
         entry.add_done_callback(lambda task: self._leave() if task.cancelled() else None)
         try:
             async for step in self._read(turn, started):
@@ -163,7 +171,7 @@ class Turns:
             if isinstance(mail, Stopped):
                 return
 
-    async def _enter(self, turn: _Running, assistant: Assistant, question: str, history: History, conversation: str) -> None:
+    async def _enter(self, turn: _Running, ask: Callable[[Callable[[], bool]], Generator[Event, None, None]]) -> None:
         """Wait for a slot, then start the worker; the slot is free again when the worker has really ended."""
         if self._slots.locked():
             turn.mailbox.put_nowait(Waiting())
@@ -176,7 +184,7 @@ class Turns:
 
         def work() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: the process is going down
-                post(_run(_events(assistant, question, history, conversation, turn.left.is_set), turn.left, post))
+                post(_run(ask(turn.left.is_set), turn.left, post))
                 loop.call_soon_threadsafe(self._release, turn)
 
         threading.Thread(target=work, name="turn", daemon=True).start()
@@ -216,7 +224,7 @@ def _run(events: Generator[Event, None, None], left: threading.Event, post: Call
 
 
 def _events(
-    assistant: Assistant, question: str, history: History, conversation: str, stopped: Callable[[], bool]
+    assistant: Assistant, question: str, history: History, conversation: str, chosen: Filter, stopped: Callable[[], bool]
 ) -> Generator[Event, None, None]:
     """A generator, which can be closed, around an iterator, which may not: closing it closes what it yields from."""
-    yield from assistant.answer(question, history, conversation, stopped)
+    yield from assistant.answer(question, history, conversation, stopped, chosen)

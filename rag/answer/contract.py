@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rag.errors import DataError
-from rag.types import Answer, History, Turn
+from rag.errors import DataError, WrongFilter
+from rag.types import Answer, Filter, History, Role, Turn
 
 _QUESTION = '{"id": "...", "question": "...", "history": [{"role": "user", "text": "..."}]}, one a line'
 _HISTORY = '[{"role": "user|assistant", "text": "..."}], oldest first'
-_ROLES = ("user", "assistant")
+# What others call the two, as data sets do.
+_ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "agent": "assistant"}
+_FILTER = {field.name for field in fields(Filter)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,7 @@ class Question:
     id: str
     question: str
     history: History = ()
+    filter: Filter = Filter()
 
 
 def as_dict(answer: Answer) -> dict[str, Any]:
@@ -69,10 +72,24 @@ def parse_history(value: object, where: str) -> History:
         raise _wrong(_HISTORY, f"{where}: {type(value).__name__}")
     turns = []
     for number, message in enumerate(value, start=1):
-        if not isinstance(message, dict) or message.get("role") not in _ROLES or not isinstance(message.get("text"), str):
+        role = _ROLES.get(str(message.get("role"))) if isinstance(message, dict) else None
+        if role is None or not isinstance(message.get("text"), str):
             raise _wrong(_HISTORY, f"{where}: message {number} is {json.dumps(message, ensure_ascii=False)[:80]}")
-        turns.append(Turn(message["role"], message["text"]))
+        turns.append(Turn(role, message["text"]))
     return tuple(turns)
+
+
+def parse_filter(value: object, where: str) -> Filter:
+    """What to search in, from decoded JSON. Raises WrongFilter naming `where` and the field."""
+    known = ", ".join(sorted(_FILTER))
+    if not isinstance(value, dict):
+        raise WrongFilter(expected=f"{where} to be an object with some of {known}", found=_short(value), remedy="correct it")
+    for name, wanted in value.items():
+        if name not in _FILTER:
+            raise WrongFilter(expected=f"{where} to have fields of {known}", found=_short(name), remedy="remove or rename it")
+        if not isinstance(wanted, str):
+            raise WrongFilter(expected=f"{where}.{name} to be a text", found=_short(wanted), remedy="put it in quotes")
+    return Filter(**value)
 
 
 def _question(line: str, where: str, number: str) -> Question:
@@ -84,7 +101,9 @@ def _question(line: str, where: str, number: str) -> Question:
         raise _wrong(_QUESTION, f"{where}: nested too deeply") from error
     if not isinstance(item, dict) or not isinstance(item.get("question"), str):
         raise _wrong(_QUESTION, f"{where}: {line.strip()[:80]}")
-    return Question(str(item.get("id") or number), item["question"], parse_history(item.get("history") or [], where))
+    history = parse_history(item.get("history") or [], where)
+    chosen = parse_filter(item.get("filter") or {}, f"{where}: filter")
+    return Question(str(item.get("id") or number), item["question"], history, chosen)
 
 
 def _read(path: Path, form: str) -> str:
@@ -94,6 +113,11 @@ def _read(path: Path, form: str) -> str:
         raise DataError(expected=f"UTF-8 text in {path}", found=str(error), remedy="save the file as UTF-8") from error
     except OSError as error:
         raise DataError(expected=f"{form} in {path}", found=str(error), remedy="give the path of such a file") from error
+
+
+def _short(value: object) -> str:
+    """What was found, for an error: short, and free of what a terminal or a log would act on."""
+    return json.dumps(value, default=str)[:80]
 
 
 def _wrong(form: str, found: str) -> DataError:

@@ -14,7 +14,7 @@ from rag.types import Language, Passage
 
 
 def usable(passages: Sequence[Passage], language: Language) -> list[Passage]:
-    """What may be answered from: those in the question's language, where any passage is. All are in force (ports.PassageSource)."""
+    """What may be answered from: those in the question's language, where any is. All are in force: see ports.PassageSource."""
     return [passage for passage in passages if passage.chunk.facets.language in ("", language)] or list(passages)
 
 
