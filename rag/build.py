@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from rag.ports import Embedder, Generator, Reranker
 from rag.settings import Settings
-from rag.types import Answer, Done, Event, Filter, HandOver, History, Kind, Language, Passage, Query, Refused
+from rag.types import Answer, Chunk, Done, Event, Filter, HandOver, History, Kind, Language, Passage, Query, Refused
 
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
@@ -106,12 +106,15 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder,
     from rag.retrieve.entities import Entities
     from rag.retrieve.features import FILE, fitted
     from rag.retrieve.fuse import FusedSource
+    from rag.retrieve.repair import Repair
     from rag.retrieve.rerank import RerankedSource
     from rag.retrieve.rewrite import rewrite
     from rag.retrieve.search import Search
 
     retrieve = settings.retrieve
-    entities = Entities.of(list(generation.store.chunks()), generation.lexical.words)
+    chunks = list(generation.store.chunks())
+    entities = Entities.of(chunks, generation.lexical.words)
+    repair = Repair(generation.lexical.words, _names(chunks)).repair if retrieve.repair else str
     source = FusedSource(
         generation.store,
         embedder,
@@ -124,7 +127,7 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder,
     )
     return Search(
         RerankedSource(source, reranker, retrieve.rerank_candidates, retrieve.rerank_weight) if reranker else source,
-        lambda question, history: rewrite(question, history, entities),
+        lambda question, history: rewrite(question, history, entities, repair),
         settings.answer.question_characters,
         Filter(region=retrieve.region, audience=retrieve.audience),
     )
@@ -149,7 +152,6 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
     from rag.answer.terms import Rarity
 
     chunks = list(generation.store.chunks())
-    names = frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
     shop = settings.shop
     return Parts(
         source=search.source,
@@ -162,9 +164,14 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         passages=settings.retrieve.passages,
         contacts={"en": shop.contact_en, "zh": shop.contact_zh},
         shops={"en": shop.name_en, "zh": shop.name_zh},
-        names=names,
+        names=_names(chunks),
         fitted=fitted(settings.home, embedder.fingerprint),
     )
+
+
+def _names(chunks: Iterable[Chunk]) -> frozenset[str]:
+    """What the catalogue calls its products."""
+    return frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
 
 
 @dataclass(frozen=True, slots=True)

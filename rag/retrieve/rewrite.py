@@ -8,7 +8,7 @@ goes along as the query's context, because rules miss some follow-ups, and becau
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
 from rag.language import detect, fold, words
@@ -45,16 +45,21 @@ TURN_CHARACTERS = 2_000  # of each
 CONTEXT_CHARACTERS = 500  # of the last exchange
 
 
-def rewrite(question: str, history: History, entities: Entities = NOTHING) -> Query:
-    """The standalone query, the last exchange as its context, and what the conversation spoke of by name."""
-    language = _language(question, history)
+def rewrite(question: str, history: History, entities: Entities = NOTHING, repair: Callable[[str], str] = str) -> Query:
+    """The standalone query, the last exchange as its context, and what the conversation spoke of by name.
+
+    `repair` corrects spelling. What it makes of the question says which language it is in and what it leaves out.
+    """
+    meant = repair(question)
+    language = _language(meant, history)
     if not history or not question.strip():
-        return Query(question, question, language)
+        return Query(question, question, language, repaired=meant if meant != question else "")
     named = [entities.mentioned(turn.text[:TURN_CHARACTERS]) for turn in reversed(history[-TURNS:])]
-    topic = _topic(question, history, entities, next((list(names) for names in named if names), []))
-    text = f"{topic}{'：' if language == 'zh' else ': '}{question}" if topic else question
+    topic = _topic(meant, history, entities, next((list(names) for names in named if names), []))
+    before = f"{topic}{'：' if language == 'zh' else ': '}" if topic else ""
+    repaired = before + meant if meant != question else ""
     carried = tuple(tuple(dict.fromkeys(chain(*names.values()))) for names in named if names)
-    return Query(text, question, language, _last_exchange(history), carried=carried)
+    return Query(before + question, question, language, _last_exchange(history), repaired, carried=carried)
 
 
 def _topic(question: str, history: History, entities: Entities, latest: Sequence[str]) -> str:
