@@ -243,7 +243,8 @@ def test_json_and_page(result: EvaluationResult, tmp_path: Path) -> None:
     assert written["rows"][1]["marks"]["score"] == -1
     page = (tmp_path / "out" / "test.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;tomorrow" in page or "<b>tomorrow" not in page  # questions are escaped
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
+    assert written["retrieval_risk"]["zh"] == {"area": 0.0, "curve": [[0.9, 1.0, 0.0]]}
     assert "src=" not in page and "<script" not in page and 'href="http' not in page  # self-contained
     assert "余烬 400 能用多久？" in page
 

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from rag.evaluate.risk import Point, area
 from rag.evaluate.score import Figures
 
 INK, GRID, BLUE, TEAL, AMBER, RED, GREY = "#1f2937", "#e5e7eb", "#2563eb", "#0d9488", "#d97706", "#dc2626", "#9ca3af"
@@ -83,6 +84,19 @@ def risk_coverage(curve: Sequence[tuple[float, float, float]]) -> str:
             axes.plot(100 * coverage, 100 * risk, "o", color=RED, markersize=4)
             axes.annotate(f"{evidence:.2f}", (100 * coverage, 100 * risk), textcoords="offset points", xytext=(0, 7), ha="center")
         axes.set(xlabel="% of questions answered (labels: evidence asked for)", ylabel="% of answers wrong", ylim=(0, 100))
+
+    return draw(5.6, 3.1, paint)
+
+
+def retrieval_risk(curves: Mapping[str, Sequence[Point]]) -> str:
+    """Share of accepted questions whose answer was not found, against the share accepted; a line and its area a language."""
+
+    def paint(axes: Any) -> None:  # noqa: ANN401
+        for (name, points), colour in zip(curves.items(), RUNG_COLOURS, strict=False):
+            label = f"{name}: area {area(points):.3f}"
+            axes.plot([100 * p.coverage for p in points], [100 * p.risk for p in points], color=colour, linewidth=2, label=label)
+        axes.set(xlabel="% of questions accepted", ylabel="% of those without the answer found", ylim=(0, 100))
+        axes.legend(loc="upper left")
 
     return draw(5.6, 3.1, paint)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rag.evaluate import plots
+from rag.evaluate import plots, risk
 from rag.evaluate.metrics import Figure
 from rag.evaluate.score import LOWER_IS_BETTER, METRICS, Case, Marks, holds, is_right, risk_coverage
 from rag.evaluate.tables import GROUP_COLUMNS, conclusion, shown
@@ -116,6 +116,8 @@ def _plots(result: EvaluationResult) -> dict[str, str]:
         drawn["histogram"] = plots.histogram(total)
     if curve:
         drawn["risk"] = plots.risk_coverage(curve)
+    if judged := risk.retrieval(result.cases):
+        drawn["retrieval"] = plots.retrieval_risk({name: risk.curve(questions) for name, questions in judged.items()})
     if answerable:
         drawn["answerable"] = plots.bars(
             answerable, {"retrieval.recall@5": "answer found (top 5)", "answers.right": "answered right"}

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rag.evaluate import risk
 from rag.evaluate.gold import GROUPS, KINDS, Question, groups_of
 from rag.evaluate.rows import Row
 from rag.evaluate.score import Case, Figures, Marks, figures, grouped, marks, relevant_chunks, risk_coverage, rungs
@@ -54,6 +55,11 @@ class EvaluationResult:
             "apart": {name: _plain(group) for name, group in self.apart.items()},
             "rungs": rungs(self.cases),
             "risk_coverage": risk_coverage(self.cases, self.marks),
+            "retrieval_risk": {
+                name: {"area": risk.area(points), "curve": [(p.threshold, p.coverage, p.risk) for p in points]}
+                for name, questions in risk.retrieval(self.cases).items()
+                for points in [risk.curve(questions)]
+            },
             "rows": [
                 {**case.row.model_dump(exclude={"found", "passages"}), "marks": dict(mark)}
                 for case, mark in zip(self.cases, self.marks, strict=True)
