@@ -87,6 +87,15 @@ def bigrams(text: str) -> list[str]:
     return [run[i : i + 2] for run in re.findall(f"[{HAN}]+", fold(text)) for i in range(len(run) - 1)]
 
 
+MANY = 24  # sentences of one text; what has more is a table, and its later rows are searched with the whole
+
+
+def statements(text: str) -> tuple[str, ...]:
+    """The sentences of a text that say something, as texts, each once; at most MANY."""
+    pieces = (text[start:end] for start, end in sentences(text))
+    return tuple(dict.fromkeys(piece for piece in pieces if sum(map(str.isalnum, piece)) > 3))[:MANY]
+
+
 def sentences(text: str) -> Iterator[tuple[int, int]]:
     """(start, end) of each sentence, end mark included, surrounding space not; together they cover all words."""
     start = 0

@@ -208,6 +208,13 @@ class QuestionSearch(Protocol):
         """Best cosine of a chunk's negative questions, -1 where it has none, in the order of `ids`."""
 
 
+class SentenceSearch(Protocol):
+    """The sentences of chunks, by meaning."""
+
+    def cosines(self, vectors: Vectors, rows: Rows) -> Vectors:
+        """Shape (len(vectors), len(rows)): best cosine of each chunk's sentences to each vector, -1 for a chunk without any."""
+
+
 class Reader(Protocol):
     """A file to a Document."""
 

@@ -66,6 +66,7 @@ points = {
     "mid-write": (draft.GenerationDraft, "add", 4, True),
     "before-questions": (draft.Questions, "save", 1, False),
     "after-questions": (draft.Questions, "save", 1, True),
+    "mid-sentences": (draft.Sentences, "save", 1, True),
     "before-canary": (draft, "examine", 1, False),
     "before-seal": (draft, "save_manifest", 1, False),
     "in-seal": (Path, "replace", 2, False),  # the first one was where.json
@@ -85,8 +86,8 @@ with Catalog(folder / "home" / "catalog.sqlite") as catalog:
     flow.ingest(folder / "corpus", generations, catalog, Slow(32), flow.Chunking(160, 0))
 """
 POINTS = (
-    "first-commit mid-embed mid-terms mid-write before-questions after-questions before-canary before-seal in-seal after-seal"
-    " before-flip in-flip after-flip before-forgetting in-removal"
+    "first-commit mid-embed mid-terms mid-write before-questions after-questions mid-sentences before-canary before-seal in-seal"
+    " after-seal before-flip in-flip after-flip before-forgetting in-removal"
 ).split()
 
 

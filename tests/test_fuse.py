@@ -10,6 +10,7 @@ import pytest
 from rag.fakes import HashEmbedder, MemoryStore
 from rag.index.lexical import LexicalIndex
 from rag.index.questions import Questions
+from rag.index.sentences import Sentences
 from rag.retrieve.entities import NOTHING, Entities
 from rag.retrieve.features import FEATURES
 from rag.retrieve.fuse import FEW, FusedSource
@@ -58,8 +59,10 @@ def fused(chunks: Sequence[Chunk] = SHOP, entities: Entities | None = None, cand
     embedder.calls = 0
     words, questions = LexicalIndex.build(chunks), Questions.build(chunks, embedder.embed)
     subjects = entities or NOTHING
+    sentences = Sentences.build(chunks, embedder.embed)
+    embedder.calls = 0
     return FusedSource(
-        store, embedder, words, questions, subjects, weights(**named) if named else None, candidates, lambda: TODAY
+        store, embedder, words, questions, sentences, subjects, weights(**named) if named else None, candidates, lambda: TODAY
     )
 
 

@@ -22,6 +22,7 @@ from rag.index.catalog import Catalog
 from rag.index.draft import GenerationDraft
 from rag.index.generation import Generations
 from rag.index.lock import reading
+from rag.language import statements
 from rag.types import Chunk, Facets, Kind, Manifest, Query, Recipe
 
 EMBEDDER = HashEmbedder(32)
@@ -46,9 +47,9 @@ def make(number: int, text: str = "") -> Chunk:
 
 def publish(generations: Generations, chunks: list[Chunk], recipe: Recipe = RECIPE) -> Manifest:
     recipe = replace(recipe, place=generations.place, chroma=generations.chroma)
-    questions = [text for chunk in chunks for text in (*chunk.questions, *chunk.negatives)]
+    texts = [text for chunk in chunks for text in (*chunk.questions, *chunk.negatives, *statements(chunk.text))]
     with generations.lock("ingest"), Catalog(generations._home / "catalog.sqlite") as cache:
-        cache.put(recipe.embedder, questions, EMBEDDER.embed(questions))
+        cache.put(recipe.embedder, texts, EMBEDDER.embed(texts))
         with generations.start(recipe, len(chunks), cache) as draft:
             for start in range(0, len(chunks), 10):
                 batch = chunks[start : start + 10]
@@ -62,6 +63,8 @@ def publish(generations: Generations, chunks: list[Chunk], recipe: Recipe = RECI
 @contextmanager
 def started(generations: Generations, count: int) -> Iterator[GenerationDraft]:
     with Catalog(generations._home / "catalog.sqlite") as cache, generations.start(RECIPE, count, cache) as draft:
+        texts = [text for number in range(count + 1) for text in statements(make(number).text)]
+        cache.put(RECIPE.embedder, texts, EMBEDDER.embed(texts))
         yield draft
 
 
@@ -181,8 +184,8 @@ def test_what_does_not_fit_is_refused_before_it_is_touched(home: Path, recipe: R
 
 def test_a_newer_manifest_is_refused(home: Path) -> None:
     path = home / "index" / "gen-0002" / "manifest.json"
-    path.write_text(path.read_text().replace('"schema": 2', '"schema": 3'))
-    with pytest.raises(IndexMismatch, match="schema 2 in .*; found schema 3"):
+    path.write_text(path.read_text().replace('"schema": 3', '"schema": 4'))
+    with pytest.raises(IndexMismatch, match="schema 3 in .*; found schema 4"):
         Generations(home).open("hash-32")
 
 
@@ -213,6 +216,9 @@ OURS = (
     "lexical/words.json",
     "questions/vectors.npy",
     "questions/links.npz",
+    "sentences/vectors.npy",
+    "sentences/starts.npy",
+    "sentences/hashes.npy",
     "ledger.json",
     "where.json",
     "manifest.json",
@@ -376,7 +382,7 @@ def test_a_draft_that_lost_something_is_never_sealed(tmp_path: Path) -> None:
     generations = Generations(tmp_path)
     with pytest.raises(IndexDamaged, match=r"chunk d1\.md#000000000001 is altered"), started(generations, 2) as draft:
         draft.add([make(1), make(2)], EMBEDDER.embed(["a", "b"]))
-        draft.add([make(1, text="another text under a known id")], EMBEDDER.embed(["c"]))
+        draft.add([make(1, text="—")], EMBEDDER.embed(["c"]))
         draft.seal({}, {}, [])
     assert not (tmp_path / "index" / "gen-0001" / "manifest.json").exists()
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from rag.index.canary import examine
 from rag.index.codec import Ledger, digest, seal
 from rag.index.lexical import LexicalIndex
-from rag.index.manifest import LEXICAL, QUESTIONS, SCHEMA, damaged, hash_files, save_ledger, save_manifest, sync_tree
+from rag.index.manifest import LEXICAL, QUESTIONS, SCHEMA, SENTENCES, damaged, hash_files, save_ledger, save_manifest, sync_tree
 from rag.index.questions import Questions
+from rag.index.sentences import Sentences
 from rag.ports import Terms, VectorCache, Vectors
 from rag.types import Chunk, Manifest, Recipe
 
@@ -43,6 +44,7 @@ class GenerationDraft:
         LexicalIndex.build(self._chunks, self._terms).save(self._folder / LEXICAL)
         embedded = partial(self._cache.get, self._recipe.embedder)
         Questions.build(self._chunks, embedded).save(self._folder / QUESTIONS)
+        Sentences.build(self._chunks, embedded).save(self._folder / SENTENCES)
         save_ledger(self._folder, self._ledger)
         if problems := examine(self._folder, len(self._chunks)):
             raise damaged(self._folder, problems)

@@ -4,6 +4,7 @@ index/CURRENT           "gen-0007": moved by one rename, last of all
 index/gen-0007/chroma/         vectors, texts, metadata
               /lexical/        BM25
               /questions/      vectors of the questions that chunks answer
+              /sentences/      vectors of the chunks' sentences
               /ledger.json     hashes of every chunk
               /where.json      which Chroma place and collection
               /manifest.json   the seal: written when the rest was proven whole, never changed

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 from rag.errors import HomeError
 from rag.index.codec import Ledger, digest, text_hash
 from rag.index.lexical import LexicalIndex
-from rag.index.manifest import CHROMA, LEXICAL, QUESTIONS, damaged, load_embedder, load_ledger, load_where
+from rag.index.manifest import CHROMA, LEXICAL, QUESTIONS, SENTENCES, damaged, load_embedder, load_ledger, load_where
 from rag.index.questions import Questions, load_texts
+from rag.index.sentences import Sentences
 from rag.types import Manifest
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class Generation:
     store: ChromaStore
     lexical: LexicalIndex
     questions: Questions
+    sentences: Sentences
 
 
 def read_generation(folder: Path, manifest: Manifest) -> Generation:
@@ -38,7 +40,7 @@ def read_generation(folder: Path, manifest: Manifest) -> Generation:
         raise damaged(folder, [f"{found} in {CHROMA}"])
     chunks = list(store.chunks())
     lexical, questions = LexicalIndex.load(folder / LEXICAL, chunks), Questions.load(folder / QUESTIONS, chunks)
-    return Generation(manifest.number, manifest, store, lexical, questions)
+    return Generation(manifest.number, manifest, store, lexical, questions, Sentences.load(folder / SENTENCES))
 
 
 def used_texts(folder: Path) -> tuple[str, set[str]]:
@@ -46,6 +48,8 @@ def used_texts(folder: Path) -> tuple[str, set[str]]:
     texts = {hashes.searched for hashes in load_ledger(folder).values()}
     if (folder / QUESTIONS).is_dir():  # those of schema 1 have none
         texts |= {text_hash(text) for text in load_texts(folder / QUESTIONS)}
+    if (folder / SENTENCES).is_dir():  # those of schema 2 have none
+        texts |= set(Sentences.load(folder / SENTENCES).hashes())
     return load_embedder(folder), texts
 
 

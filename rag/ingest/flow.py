@@ -15,6 +15,7 @@ from rag.errors import CorpusEmpty, ModelFailed, Unreadable
 from rag.ingest.read import read
 from rag.ingest.report import IngestReport, Rejection
 from rag.ingest.scan import scan
+from rag.language import statements
 from rag.ports import Draft, Embedder, Library, Progress, VectorCache, Vectors
 from rag.types import Chunk, Document, Manifest, Recipe
 
@@ -129,12 +130,13 @@ def chunk_all(
 
 
 def embed_missing(chunks: Sequence[Chunk], catalog: VectorCache, embedder: Embedder, progress: Progress) -> int:
-    """Embed what the catalog does not hold of chunks and their questions, batch by batch; returns the number of texts embedded.
+    """Embed what the catalog does not hold of chunks, their questions and sentences, batch by batch; returns the number of texts embedded.
 
     Long texts first: a batch holds texts of like length, so little is padded, and the time left is not underestimated. The order
     depends on the texts alone, so that an ingest that takes up after a kill forms the batches the dead one would have formed.
     """
-    wanted = (text for piece in chunks for text in (piece.search_text, *piece.questions, *piece.negatives))
+    texts_of = ((piece.search_text, *piece.questions, *piece.negatives, *statements(piece.text)) for piece in chunks)
+    wanted = (text for texts in texts_of for text in texts)
     texts = catalog.missing(embedder.fingerprint, wanted)
     texts.sort(key=lambda text: (-len(text), text))
     progress("embed", 0, len(texts))

@@ -33,6 +33,7 @@ SIGNALS = (  # of each form
     "lexical_share",  # BM25 as a share of the most that the query's known words could score together, 0..1
     "coverage",  # share of the query's known words, by rarity, that the chunk holds
     "question",  # best cosine to a question that the chunk answers; 0 for none
+    "sentence",  # best cosine to a sentence of the chunk; 0 for none
 )
 OWN = (
     "against",  # by how much a question that the chunk does not answer is nearer to the query's text than those it does
@@ -58,6 +59,7 @@ class Signals:
     share: Column  # 0..1
     coverage: Column  # 0..1
     question: Column  # -1..1
+    sentence: Column  # -1..1
 
     def columns(self) -> list[Column]:
         """In the order of SIGNALS."""
@@ -68,6 +70,7 @@ class Signals:
             self.share,
             self.coverage,
             np.maximum(self.question, 0.0),
+            np.maximum(self.sentence, 0.0),
         ]
 
 

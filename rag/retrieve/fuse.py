@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.language import fold
-from rag.ports import Embedder, Mask, QuestionSearch, Rows, Store, Vectors, WordSearch
+from rag.ports import Embedder, Mask, QuestionSearch, Rows, SentenceSearch, Store, Vectors, WordSearch
 from rag.retrieve.entities import NOTHING, Entities
 from rag.retrieve.features import FEATURES, Column, Signals, Weights, fitted, matrix
 from rag.retrieve.filter import Filters, barred
@@ -92,13 +92,15 @@ class FusedSource:
         embedder: Embedder,
         words: WordSearch,
         questions: QuestionSearch,
+        sentences: SentenceSearch,
         entities: Entities = NOTHING,
         weights: Mapping[Language, Weights] | None = None,
         candidates: int = 100,
         today: Callable[[], date] = date.today,
     ) -> None:
         """`candidates` are asked of each search for each form; `weights` are of FEATURES, by the question's language."""
-        self._store, self._embedder, self._words, self._questions = store, embedder, words, questions
+        self._store, self._embedder, self._words = store, embedder, words
+        self._questions, self._sentences = questions, sentences
         self.entities, self._candidates, self._today = entities, candidates, today
         self._weights = weights or fitted()
         self._chunks = list(store.chunks())
@@ -179,7 +181,8 @@ class FusedSource:
     def _pool(self, asked: Asked, rows: Rows) -> Pool:
         chunks = [self._chunks[row] for row in rows]
         ids = [chunk.id for chunk in chunks]
-        signals = {form.name: self._signals(form, ids, rows) for form in asked.forms}
+        sentences = self._sentences.cosines(np.stack([form.vector for form in asked.forms]), rows).astype(np.float64)
+        signals = {form.name: self._signals(form, ids, rows, own) for form, own in zip(asked.forms, sentences, strict=True)}
         text = signals["text"]
         against = np.array(self._questions.against(asked.vector, ids), dtype=np.float64)
         own = {
@@ -190,9 +193,10 @@ class FusedSource:
         features = matrix(signals, own)
         return Pool(chunks, text, features, features @ self._weights[asked.query.language])
 
-    def _signals(self, form: Form, ids: Sequence[str], rows: Rows) -> Signals:
+    def _signals(self, form: Form, ids: Sequence[str], rows: Rows, sentence: Column) -> Signals:
         cosine, question = self._store.cosines(form.vector, ids), self._questions.cosines(form.vector, ids)
-        return Signals(np.array(cosine, np.float64), *self._words.match(form.text, rows), np.array(question, np.float64))
+        words = self._words.match(form.text, rows)
+        return Signals(np.array(cosine, np.float64), *words, np.array(question, np.float64), sentence)
 
     def _barred(self, asked: Asked, wanted: int, day: date) -> list[Considered]:
         """What would have been a candidate, had it been in force and passed the filter; by falling cosine."""
