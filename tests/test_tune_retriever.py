@@ -104,7 +104,9 @@ def test_the_pairs_written_for_shoptalk_are_whole() -> None:
     for row in rows:
         assert set(row) == {"topic", "en", "zh", "en_answer", "zh_answer"}
         assert len(row["en"]) == len(row["zh"]) == 3
-        assert all(isinstance(text, str) and text.strip() for text in (*row["en"], *row["zh"], row["en_answer"], row["zh_answer"]))
+        assert all(
+            isinstance(text, str) and text.strip() for text in (*row["en"], *row["zh"], row["en_answer"], row["zh_answer"])
+        )
 
 
 def test_a_missing_set_is_named(tmp_path: Path) -> None:

@@ -20,12 +20,14 @@ from scipy.optimize import minimize
 from rag import build
 from rag.evaluate.answers import on_the_day
 from rag.evaluate.beir import load_set, unpack
-from rag.evaluate.garble import garble
+from rag.evaluate.garble import NOISES, garble
 from rag.evaluate.gold import Question, load_gold
 from rag.evaluate.metrics import holds
+from rag.language import fold
 from rag.ports import Progress
 from rag.retrieve.features import FEATURES, FILE, Weights, fitted
-from rag.retrieve.rerank import RerankedSource
+from rag.retrieve.fuse import FusedSource
+from rag.retrieve.search import Search
 from rag.settings import Settings
 from rag.types import Chunk, Language, Query
 
@@ -34,10 +36,7 @@ FOLDS = 5
 WORSE = ("against", "other_product", "other_entity")  # features that can only speak against a passage
 # Features that no training set has, and those that mean the same for what it does have.
 TIED = {"entity": "product", "entity_carried": "product_carried", "other_entity": "other_product"}
-NOISES: dict[Language, tuple[str, ...]] = {
-    "en": ("typo", "missing", "chat"),
-    "zh": ("homophone", "missing", "pinyin", "mixed"),
-}
+Wanted = Question | frozenset[str]  # a gold question with its quotes, or ids of a set's passages
 OF_A_SET = 200  # questions taken from a public set, so that none outweighs the shop's
 
 
@@ -60,9 +59,8 @@ def of_gold(settings: Settings, gold: Path, progress: Progress) -> list[Example]
         for done, item in enumerate(items, start=1):
             for source, question in _variants(item):
                 query = search.rewrite(question, item.turns)
-                examples.append(
-                    _example(search.source, query, item.lang, item.dialogue or item.variants_of or item.id, source, item)
-                )
+                group = item.dialogue or item.variants_of or item.id
+                examples.append(_example(search, query, item.lang, (group, source), item))
             progress("gold", done, len(items))
     return examples
 
@@ -80,7 +78,8 @@ def of_set(settings: Settings, folder: Path, language: Language, progress: Progr
     with build.searching(apart) as (search, _):
         for done, asked in enumerate(data.queries[::step][:OF_A_SET], start=1):
             query = search.rewrite(asked.text, asked.history)
-            examples.append(_example(search.source, query, language, f"{data.name}/{asked.id}", data.name, asked.relevant))
+            names = (f"{data.name}/{asked.id}", data.name)
+            examples.append(_example(search, query, language, names, asked.relevant))
             progress(data.name, done, OF_A_SET)
     return examples
 
@@ -88,22 +87,22 @@ def of_set(settings: Settings, folder: Path, language: Language, progress: Progr
 def _variants(item: Question) -> Iterator[tuple[str, str]]:
     yield "plain", item.question
     if item.kind in ("single", "dialogue"):
-        for noise in NOISES[item.lang]:
+        for noise in (name for name, (language, _) in NOISES.items() if language == item.lang):
             garbled = garble(item.question, noise, "fit")
-            if garbled != item.question:
+            if fold(garbled) != fold(item.question):  # script and width are folded away before anything is searched
                 yield noise, garbled
 
 
-def _example(
-    source: object, query: Query, language: Language, group: str, name: str, wanted: Question | frozenset[str]
-) -> Example:
-    fused = source.source if isinstance(source, RerankedSource) else source
-    pool = fused.candidates(query)  # type: ignore[attr-defined]
+def _example(search: Search, query: Query, language: Language, names: tuple[str, str], wanted: Wanted) -> Example:
+    """`names` are the group and the source."""
+    if not isinstance(search.source, FusedSource):
+        raise TypeError("expected a search without a reranker, whose weights are not what is fitted")
+    pool = search.source.candidates(query)
     right = np.array([_is_right(chunk, wanted) for chunk in pool.chunks], dtype=np.bool_)
-    return Example(language, group, name, pool.features, right)
+    return Example(language, *names, pool.features, right)
 
 
-def _is_right(chunk: Chunk, wanted: Question | frozenset[str]) -> bool:
+def _is_right(chunk: Chunk, wanted: Wanted) -> bool:
     if isinstance(wanted, frozenset):
         return chunk.entry in wanted
     return holds(chunk.text, [source.quote for source in wanted.sources if source.entry in ("", chunk.entry)])
@@ -166,6 +165,7 @@ def tune_fusion(
 
     Each language starts from weights fitted on both, which is what its own examples may move it away from.
     """
+    settings = settings.model_copy(update={"models": settings.models.model_copy(update={"reranker": ""})})
     examples = of_gold(settings, gold, progress)
     for folder, language in sets.items():
         examples += of_set(settings, folder, language, progress)

@@ -22,7 +22,7 @@ def export(model: SentenceTransformer, folder: Path) -> None:
     described: dict[str, Any] = json.loads(model.tokenizer.backend_tokenizer.to_str())
     kept = sorted(id for token, id in model.tokenizer.get_vocab().items() if _stays(token))
     _renumber(described, {old: new for new, old in enumerate(kept)})
-    encoder.set_input_embeddings(torch.nn.Embedding.from_pretrained(whole[kept].clone(), freeze=False, padding_idx=0))
+    encoder.set_input_embeddings(torch.nn.Embedding(len(kept), whole.shape[1], padding_idx=0, _weight=whole[kept].clone()))
     encoder.config.vocab_size = len(kept)
     model.half().save(str(folder), create_model_card=False)
     (folder / "tokenizer.json").write_text(json.dumps(described, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

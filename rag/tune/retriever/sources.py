@@ -61,7 +61,7 @@ def gather(folder: Path, glosses: dict[str, list[str]], seed: int) -> Sources:
     english = list(dict.fromkeys(_english(folder)))
     shuffler = random.Random(seed)
     for rows in (parallel, words, pairs, english):
-        shuffler.shuffle(rows)  # type: ignore[arg-type]
+        shuffler.shuffle(rows)
     digest = hashlib.sha256(json.dumps([parallel, words, pairs, english], ensure_ascii=False).encode()).hexdigest()
     return Sources(parallel, words, pairs, english, digest)
 

@@ -105,7 +105,7 @@ def train(
             group["lr"] = group["peak"] * _share(step, plan)
         [kind] = chooser.choices(range(len(decks)), plan.mix)
         loss = _loss(model, next(decks[kind]), targets, plan)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         weight = model[0].auto_model.get_input_embeddings().weight
         weight.grad.mul_(free)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -69,7 +69,7 @@ def choose(texts: Iterable[str], glosses: Glosses, size: int, known: frozenset[s
     total = sum(jieba.dt.FREQ.values())
     for word in glosses:
         if _WORD.fullmatch(word):
-            counted[word] += jieba.dt.FREQ.get(word, 0) * 1e6 / total  # type: ignore[assignment]
+            counted[word] += jieba.dt.FREQ.get(word, 0) * 1e6 / total
     characters: Counter[str] = Counter()
     for word, times in counted.items():
         for character in word:
