@@ -19,6 +19,7 @@ from rag.errors import HomeError, ShoptalkError
 from rag.evaluate.commands import evaluation
 from rag.searching import Audience, Language, Product, Region, verbs
 from rag.terminal import Corpus, Home, Json, load, progress_bar
+from rag.tune.commands import tuning
 from rag.types import Done, Filter, HandOver, History, Refused, Token, Turn
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 ANYTHING = Filter()
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(evaluation, name="eval")
+app.add_typer(tuning, name="tune")
 app.add_typer(verbs)
 
 

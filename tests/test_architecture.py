@@ -22,7 +22,7 @@ LEVELS = (
 )
 DOORS = {
     "chromadb": {"rag/index/chroma.py"},
-    "sentence_transformers": {"rag/models/embed.py", "rag/models/rerank.py"},
+    "sentence_transformers": {"rag/models/embed.py", "rag/models/rerank.py", "rag/tune/reranker/train.py"},
     "langchain_text_splitters": {"rag/ingest/chunk.py"},
     "transformers": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"},
     "torch": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"},
