@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from rag.terminal import Home, load
+from rag.terminal import Home, load, progress_bar
+from rag.types import Language
 
 tuning = typer.Typer(no_args_is_help=True, help="Teach a model; what it learned from and what it gained is written beside it.")
 
@@ -38,3 +39,44 @@ def tune_reranker(
     for language, figures in run(base, data, out, plan, command).items():
         typer.echo(f"{language}: " + ", ".join(f"{name} {value:g}" for name, value in figures.items()))
     typer.echo(f"the reranker is in {out / 'model'}: set models.reranker to that folder")
+
+
+@tuning.command("retriever")
+def tune_retriever(
+    data: Annotated[Path, typer.Option(help="The folder that holds the training sets, each a folder")],
+    out: Annotated[Path, typer.Option(help="Where checkpoints and, in model/, the embedder go")],
+    steps: Annotated[int, typer.Option(min=2, help="Steps of training")] = 1500,
+    seed: Annotated[int, typer.Option(help="Of sampling and dropout")] = 0,
+    home: Home = None,
+) -> None:
+    """Teach the English embedder Chinese and shop questions; a killed run goes on from its checkpoint."""
+    from rag.models.cores import share
+
+    share()
+    from rag.tune.retriever.flow import tune_retriever as run
+    from rag.tune.retriever.train import Plan, scaled
+
+    plan = scaled(replace(Plan(), seed=seed), steps)
+    for name, value in run(data, load(home=home).corpus, out, plan).items():
+        typer.echo(f"{name}: {value:g}")
+    typer.echo(f"the embedder is in {out / 'model'}: set models.embedder to that folder")
+
+
+@tuning.command("fusion")
+def tune_fusion(
+    gold: Annotated[Path, typer.Option(help="Gold questions to fit on")] = Path("corpus/gold/dev"),
+    english: Annotated[list[Path] | None, typer.Option(help="A set in the BEIR layout with English questions")] = None,
+    chinese: Annotated[list[Path] | None, typer.Option(help="A set in the BEIR layout with Chinese questions")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where the weights go [default: those that ship]")] = None,
+    home: Home = None,
+) -> None:
+    """Fit the weights of retrieval's features to questions whose passages are known."""
+    from rag.retrieve.features import FILE
+    from rag.tune.fusion import tune_fusion as run
+
+    languages: dict[Path, Language] = {folder: "en" for folder in english or ()}
+    languages |= {folder: "zh" for folder in chinese or ()}
+    with progress_bar() as progress:
+        rows = run(load(home=home), gold, languages, out or FILE, progress)
+    for row in rows:
+        typer.echo("  ".join(f"{name} {value:.3f}" if isinstance(value, float) else f"{value}" for name, value in row.items()))

@@ -36,16 +36,16 @@ KIND = {"dtype": torch.float32, "attn_implementation": "eager"}
 class Plan:
     """The numbers of a run; they go into the model card."""
 
-    steps: int = 6000
+    steps: int = 1500
     seed: int = 0
-    encoder_rate: float = 1e-4
-    word_rate: float = 1e-3  # of the rows that were added; the English ones stay as they are
-    warm_up: int = 200
+    encoder_rate: float = 2e-4
+    word_rate: float = 2e-3  # of the rows that were added; the English ones stay as they are
+    warm_up: int = 80
     tokens: int = 4096  # of the longer side of a batch
     most: int = 256  # texts of a batch
     length: int = 96  # tokens of a text that are read
     # chances of a step to teach: parallel sentences, dictionary words, English as it was, questions with their passages
-    mix: tuple[float, float, float, float] = (0.5, 0.08, 0.12, 0.3)
+    mix: tuple[float, float, float, float] = (0.57, 0.06, 0.11, 0.26)
     every: int = 150  # steps between checkpoints
 
 
