@@ -68,6 +68,26 @@ def eval_gold(
     typer.echo(result.table())
 
 
+@evaluation.command("noise")
+def eval_noise(
+    gold: Annotated[Path, typer.Option(help="Gold questions: a .jsonl file or a folder of them")],
+    home: Home = None,
+    limit: Limit = 0,
+    seed: Annotated[int, typer.Option(help="Another seed, other slips; only 0 is judged")] = 0,
+    out: Annotated[Path | None, typer.Option("--json", help="Where the result goes; the page lies beside it as .html")] = None,
+) -> None:
+    """Garble gold questions by type of noise and score retrieval on them, with and without repair of the spelling."""
+    from rag.evaluate.noise import evaluate_noise
+
+    with progress_bar() as progress:
+        result = evaluate_noise(load(home=home), gold, seed, limit, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+        out.with_suffix(".html").write_text(result.page(), encoding="utf-8")
+    typer.echo(result.table())
+    raise typer.Exit(0 if result.passed else 1)
+
+
 @evaluation.command("public")
 def eval_public(
     data: Annotated[Path, typer.Option(help="The folder that holds the data sets, each a folder in the BEIR layout")],

@@ -17,6 +17,7 @@ from rag.evaluate.verdicts import Verdict, passed
 if TYPE_CHECKING:
     from rag.evaluate.finding import GoldResult
     from rag.evaluate.intents import IntentResult
+    from rag.evaluate.noise import NoiseResult
     from rag.evaluate.public import PublicResult
     from rag.evaluate.result import EvaluationResult
     from rag.evaluate.retrieval import RetrievalResult
@@ -72,6 +73,25 @@ def gold_text(result: GoldResult) -> str:
         cells = [shown(measure, _bare(figures[measure])) for measure in (*MEASURES, "latency.p50")]
         table.add_row(name, str(figures["recall@5"].n), *cells)
     return render([f"{heading(result.data)}; {', '.join(f'{key} {value}' for key, value in result.system.items())}", table])
+
+
+def noise_text(result: NoiseResult) -> str:
+    """Retrieval under noise, one row a type and language, the verdicts."""
+    from rag.evaluate.noise import COLUMNS
+
+    table = Table(box=box.SIMPLE, caption="repaired: share of the questions whose spelling was changed", caption_justify="left")
+    for name in ("noise, language", "n", *COLUMNS.values()):
+        table.add_column(name, justify="left" if name == "noise, language" else "right")
+    for name, figures in result.groups.items():
+        cells = [shown(measure, _bare(figures[measure])) for measure in COLUMNS]
+        table.add_row(name, str(figures["recall@5"].n), *cells)
+    parts: list[RenderableType] = [
+        f"{heading(result.data)}; {', '.join(f'{key} {value}' for key, value in result.system.items())}",
+        table,
+        verdict_table(result.verdicts) if result.verdicts else "",
+        conclusion(result.verdicts, result.judged),
+    ]
+    return render(parts)
 
 
 def public_text(result: PublicResult) -> str:
