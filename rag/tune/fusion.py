@@ -29,6 +29,7 @@ from rag.retrieve.features import FEATURES, FILE, Weights, fitted
 from rag.retrieve.fuse import FusedSource
 from rag.retrieve.search import Search
 from rag.settings import Settings
+from rag.tune.grounded import as_set
 from rag.types import Chunk, Language, Query
 
 PENALTIES = (0.0003, 0.001, 0.003, 0.01)
@@ -66,7 +67,9 @@ def of_gold(settings: Settings, gold: Path, progress: Progress) -> list[Example]
 
 
 def of_set(settings: Settings, folder: Path, language: Language, progress: Progress) -> list[Example]:
-    """Questions of a set in the BEIR layout, ingested into a home of its own. Raises DataError."""
+    """Questions of a set in the BEIR layout, or of grounded conversations, ingested into a home of its own. Raises DataError."""
+    if not (folder / "qrels.tsv").is_file() and any(folder.glob("answers.jsonl*")):
+        folder = as_set(folder, settings.home / "grounded" / folder.name)
     data = load_set(folder)
     home = settings.home / "sets" / f"{data.name}-{data.digest}"
     if not (home / "corpus" / "corpus.jsonl").is_file():
