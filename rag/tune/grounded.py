@@ -1,4 +1,4 @@
-"""Grounded conversations as a retrieval set: the passages that any answer rests on are the corpus, each answer's own are relevant."""
+"""Grounded conversations as a retrieval set: the passages that answers rest on are the corpus, each answer's own are relevant."""
 
 from __future__ import annotations
 
