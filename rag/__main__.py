@@ -73,7 +73,8 @@ def ask(
     chosen = Filter(language, region, product, audience)
     assistant = build.Assistant(load(home=home))
     for item in questions:
-        answer = collect(assistant.answer(item.question, item.history, chosen=chosen))
+        own = item.filter if item.filter != ANYTHING else chosen
+        answer = collect(assistant.answer(item.question, item.history, chosen=own))
         print(json.dumps({**as_dict(answer), "id": item.id}, ensure_ascii=False), flush=True)
     if batch:
         return

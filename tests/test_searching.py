@@ -116,3 +116,13 @@ def test_what_ends_next(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None
     assert capsys.readouterr().out == "nothing ends or begins within 9 days\n"
     assert run(monkeypatch, "expiring") == 0
     assert "in 10 days" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("searched")
+def test_each_question_of_a_batch_may_have_its_own_filter(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    questions = [{"question": "return a lamp", "filter": {"region": "CN"}}, {"question": "return a lamp"}]
+    Path("questions.jsonl").write_text("\n".join(map(json.dumps, questions)), encoding="utf-8")
+    assert run(monkeypatch, "ask", "--batch", "questions.jsonl", "--region", "EU") == 0
+    first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert "sale.md" not in documents(first) and "cn.md" in documents(first)
+    assert "cn.md" not in documents(second) and "sale.md" in documents(second)
