@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
-Example = tuple[Matrix, Sequence[bool]]  # the features of a question's candidates, the constant first; which of them are right
+Right = Sequence[bool] | NDArray[np.bool_]
+Example = tuple[Matrix, Right]  # the features of a question's candidates, the constant first; which of them are right
 
 _STEPS = 200
 _ENOUGH = 1e-10  # what another step would gain
@@ -69,7 +70,7 @@ class Likelihood:
         return float(-np.log(np.maximum(given, 1e-300)).mean())
 
     def slope(self, weights: Matrix) -> tuple[Matrix, Matrix]:
-        """Its gradient, features expected under the model minus those expected given the truth, and its curvature's convex part."""
+        """Its gradient: features expected by the model less those expected given the truth. Its curvature, less what may be concave."""
         model = self._shares(weights)
         right = model * self.truth
         right /= np.repeat(np.maximum(np.add.reduceat(right, self.starts), 1e-300), self.sizes)

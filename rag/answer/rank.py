@@ -72,6 +72,13 @@ class Candidate:
     unit: Unit
 
 
+def likelihoods(scores: Matrix) -> Matrix:
+    """The probability of each of a question's units; they sum to less than 1, the rest is "none of them"."""
+    top = max(float(scores.max(initial=0.0)), 0.0)
+    raised = np.exp(scores - top)
+    return np.asarray(raised / (raised.sum() + math.exp(-top)))
+
+
 @dataclass(frozen=True)
 class Ranker:
     """Weighs what the passages offer against a question."""
@@ -86,10 +93,8 @@ class Ranker:
         found = [(passage, unit) for passage in passages for unit in units(passage.chunk)]
         if not found:
             return []
-        scores = self.features(query, passages) @ self.weights[query.language]
-        shares = np.exp(scores - scores.max())
-        probabilities = shares / (shares.sum() + math.exp(-scores.max()))
-        ranked = [Candidate(float(p), *pair) for p, pair in zip(probabilities, found, strict=True)]
+        likely = likelihoods(self.features(query, passages) @ self.weights[query.language])
+        ranked = [Candidate(float(p), *pair) for p, pair in zip(likely, found, strict=True)]
         return sorted(ranked, key=lambda candidate: -candidate.probability)
 
     def answers_better(self, query: Query, text: str, candidate: Candidate) -> bool:

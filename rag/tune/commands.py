@@ -80,3 +80,18 @@ def tune_fusion(
         rows = run(load(home=home), gold, languages, out or FILE, progress)
     for row in rows:
         typer.echo("  ".join(f"{name} {value:.3f}" if isinstance(value, float) else f"{value}" for name, value in row.items()))
+
+
+@tuning.command("answers")
+def tune_answers(
+    gold: Annotated[Path, typer.Option(help="Gold questions to fit on")] = Path("corpus/gold/dev"),
+    out: Annotated[Path | None, typer.Option(help="Where weights and thresholds go [default: the home's fitted.toml]")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="Only so many questions, from all over the set; 0: all")] = 0,
+    home: Home = None,
+) -> None:
+    """Fit when to answer, and with which sentence, to gold questions, for the embedder in use and answer.wrong_cost."""
+    from rag.tune.answers import tune_answers as run
+
+    with progress_bar() as progress:
+        result = run(load(home=home), gold, out, limit, progress)
+    typer.echo(result.table())

@@ -1,0 +1,105 @@
+"""Weights and thresholds of the answer ladder, fitted on gold questions for the embedder in use. `python -m rag tune answers`.
+
+gold --the ladder, up to where it decides--> examples --cross-validated--> penalty, thresholds
+                                                    --all of them--> weights
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.answer.fit import fit
+from rag.answer.fitted import LANGUAGES, NAME, Fitted, Thresholds
+from rag.answer.rank import likelihoods
+from rag.errors import DataError
+from rag.evaluate.answers import on_the_day, silent
+from rag.evaluate.gold import digest, load_gold
+from rag.index.manifest import write_atomically
+from rag.ports import Progress
+from rag.settings import Settings
+from rag.tune.examples import Example, collect
+from rag.tune.ladder import PENALTIES, Tally, folds, held_out, surprise, thresholds, verdict
+from rag.types import Language
+
+FEWEST = 20  # questions a language that are worth fitting on
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """One language, fitted: the ladder as it was and as it is now, on the same questions."""
+
+    penalty: float
+    before: Tally  # by weights that may have been fitted on these very questions
+    after: Tally  # cross-validated
+    settled: int  # questions that end before the ladder, such as attacks
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersTuned:
+    """What was fitted, and where it lies."""
+
+    fitted: Fitted
+    languages: Mapping[Language, Tuned]
+    file: Path
+
+    def table(self) -> str:
+        """For the terminal."""
+        from rag.evaluate.tables import render
+        from rag.tune.tables import answers_table
+
+        return render([self.fitted.questions, answers_table(self), f"weights and thresholds are in {self.file}"])
+
+
+def tune_answers(
+    settings: Settings, gold: Path, out: Path | None = None, limit: int = 0, progress: Progress = silent
+) -> AnswersTuned:
+    """Fit on the gold questions (`limit` of them, from all over the set, if given) and write `out`, or the home's own file.
+
+    Raises DataError for gold not in the form or with too few questions of a language, NoIndex, ModelMissing, ModelFailed.
+    """
+    items = load_gold(gold)
+    items = items[:: max(1, len(items) // limit)][:limit] if limit else items
+    settings = on_the_day(settings, gold)
+    asked, settled, now = collect(settings, items, progress)
+    name = f"{gold.as_posix()} (digest {digest(gold)}, {len(items)} questions)"
+    cost = settings.answer.wrong_cost
+    before = now.chosen(settings.answer)
+    languages: dict[Language, Tuned] = {}
+    weights = dict(now.weights)
+    for language in LANGUAGES:
+        mine = [example for example in asked if example.language == language]
+        if len(mine) < FEWEST or not any(example.right.any() for example in mine):
+            raise DataError(
+                expected=f"at least {FEWEST} questions in {language}, some of them with their answer found, in {gold}",
+                found=f"{len(mine)}, {sum(bool(example.right.any()) for example in mine)} with it",
+                remedy="add questions or ingest the documents that answer them",
+            )
+        old = Tally.of(verdict(one, likelihoods(one.features @ now.weights[language]), before[language]) for one in mine)
+        penalty, after, chosen = cross_validated(mine, cost)
+        weights[language] = fit([(one.features, one.right) for one in mine], penalty)
+        languages[language] = Tuned(penalty, old, after, sum(item.lang == language for item in settled), chosen)
+        progress("fit", len(languages), len(LANGUAGES))
+    limits = {language: tuned.thresholds for language, tuned in languages.items()}
+    found = Fitted(now.embedder, weights, limits, cost, name)
+    file = out or settings.home / NAME
+    write_atomically(file, found.as_toml())
+    return AnswersTuned(found, languages, file)
+
+
+def cross_validated(examples: Sequence[Example], cost: float) -> tuple[float, Tally, Thresholds]:
+    """The penalty under which what is right surprises least, how the ladder fares with it, and the thresholds it needs.
+
+    The examples of each fold are judged by weights and thresholds that are fitted on the others.
+    """
+    tried = {penalty: held_out(examples, penalty) for penalty in PENALTIES}
+    penalty = min(PENALTIES, key=lambda one: surprise(examples, tried[one]))
+    pairs = list(zip(examples, tried[penalty], folds(examples), strict=True))
+    verdicts: list[int] = []
+    for fold in sorted({number for _, _, number in pairs}):
+        others = [(example, likely) for example, likely, number in pairs if number != fold]
+        chosen = thresholds([example for example, _ in others], [likely for _, likely in others], cost)
+        verdicts += [verdict(example, likely, chosen) for example, likely, number in pairs if number == fold]
+    return penalty, Tally.of(verdicts), thresholds(examples, tried[penalty], cost)
