@@ -70,7 +70,7 @@ class Likelihood:
         return float(-np.log(np.maximum(given, 1e-300)).mean())
 
     def slope(self, weights: Matrix) -> tuple[Matrix, Matrix]:
-        """Its gradient: features expected by the model less those expected given the truth. Its curvature, less what may be concave."""
+        """Gradient: features expected by the model less those expected given the truth. Curvature: its convex part."""
         model = self._shares(weights)
         right = model * self.truth
         right /= np.repeat(np.maximum(np.add.reduceat(right, self.starts), 1e-300), self.sizes)
