@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.evaluate.gold import read_text
-from rag.language import HAN
+from rag.language import HAN, words
 from rag.types import Language
 
 TABLE = Path(__file__).with_name("garble.toml")
@@ -36,9 +36,9 @@ def garble(text: str, noise: str, seed: str) -> str:
 
 def typo(text: str, dice: random.Random) -> str:
     """A neighbouring key, two letters swapped, one dropped or doubled: an edit for every six letters, none in a first letter."""
-    words = list(_WORD.finditer(text))
-    edits = max(round(sum(len(word[0]) for word in words) / LETTERS_A_TYPO), 1)
-    hit = _chosen(words, [len(word[0]) for word in words], edits, dice)
+    places = list(_WORD.finditer(text))
+    edits = max(round(sum(len(word[0]) for word in places) / LETTERS_A_TYPO), 1)
+    hit = _chosen(places, [len(word[0]) for word in places], edits, dice)
     return _replaced(text, {word.span(): _slip(word[0], dice) for word in hit})
 
 
@@ -57,8 +57,8 @@ def _slip(word: str, dice: random.Random) -> str:
 
 def missing_english(text: str, dice: random.Random) -> str:
     """A word in eight and a space in eight left out; there is always one or the other."""
-    words = list(_WORD.finditer(text))
-    lost = _chosen(words, [1] * len(words), round(len(words) / WORDS_A_LOSS), dice)
+    places = list(_WORD.finditer(text))
+    lost = _chosen(places, [1] * len(places), round(len(places) / WORDS_A_LOSS), dice)
     text = re.sub(r" {2,}", " ", _replaced(text, {word.span(): "" for word in lost})).strip()
     spaces = list(re.finditer(r"(?<=[a-z]) (?=[a-z])", text))
     closed = _chosen(spaces, [1] * len(spaces), max(round(len(spaces) / SPACES_A_LOSS), not lost), dice)
@@ -88,13 +88,12 @@ def missing_chinese(text: str, dice: random.Random) -> str:
 
 def pinyin(text: str, dice: random.Random) -> str:
     """All Chinese in Latin letters without tones: words apart, syllables apart, or run together."""
-    import jieba
     from pypinyin import lazy_pinyin
 
     within, between = dice.choice((("", " "), ("", " "), (" ", " "), ("", "")))
 
     def spelt(run: re.Match[str]) -> str:
-        read = between.join(within.join(lazy_pinyin(word, v_to_u=False)) for word in jieba.lcut(run[0]))
+        read = between.join(within.join(lazy_pinyin(word, v_to_u=False)) for word in words(run[0]))
         return f" {read} "
 
     text = re.sub(r"\s+", " ", _HAN_RUN.sub(spelt, text)).strip()
@@ -124,8 +123,7 @@ def mixed_chinese(text: str, dice: random.Random) -> str:
 
 
 def _mixed(text: str, table: Mapping[str, str], form: str, dice: random.Random) -> str:
-    words = sorted(table, key=len, reverse=True)
-    known = list(re.finditer(form.format("|".join(map(re.escape, words))), text, re.IGNORECASE))
+    known = list(re.finditer(form.format("|".join(map(re.escape, sorted(table, key=len, reverse=True)))), text, re.IGNORECASE))
     hit = _chosen(known, [1] * len(known), max(round(MIXED * len(known)), 1), dice)
     return _replaced(text, {word.span(): table[word[0].lower()] for word in hit})
 
