@@ -1,8 +1,8 @@
 """The HTTP API over the same turns as the page. Strict in what it takes; failures are told apart from refusals by status.
 
-POST /api/answer {"question", "history", "conversation", "filter", "stream"} -> the answer object, or server-sent events when streaming:
-    sources (the standalone query, the passages' ids and titles), token, then one of done | refused | handed_over (the answer
-    object) or error.
+POST /api/answer {"question", "history", "conversation", "filter", "stream"} -> the answer object, or server-sent events when
+    streaming: sources (the standalone query, the passages' ids and titles), token, then one of done | refused | handed_over
+    (the answer object) or error. A filter has some of language, region, product, audience.
 POST /api/vote {"answer", "value", "comment"} -> 204
 GET /healthz, /readyz, /metrics
 """
