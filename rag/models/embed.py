@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rag.errors import ModelFailed
-from rag.models.cores import share
+from rag.language import simplify
+from rag.models.cores import has_bfloat16, share
 from rag.models.resolve import identity
 from rag.ports import Vectors
 
@@ -27,18 +28,21 @@ class SentenceEmbedder:
     Nothing but small files is read before the first embed(), so an ingest that has nothing to embed never loads torch.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", threads: int = 0, batch_size: int = 32) -> None:
+    def __init__(self, folder: Path, device: str = "cpu", threads: int = 0, batch_size: int = 32, dtype: str = "float32") -> None:
+        """`dtype` is float32, bfloat16, or auto: bfloat16 where the hardware has it, which takes half the time."""
         self._folder = folder
         self._device = device
         self._threads = threads
         self._batch_size = batch_size
+        fast = device != "cpu" or has_bfloat16()
+        self._dtype = dtype if dtype != "auto" else "bfloat16" if fast else "float32"
         self._loading = threading.Lock()
         self._model: SentenceTransformer | None = None
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Name, hash of weights and configuration (pooling, normalising and window included), and type of number."""
-        return f"{identity(self._folder)}/float32"
+        """Name, hash of weights and configuration (pooling, normalising and window included), script, and type of number."""
+        return f"{identity(self._folder)}/simplified/{self._dtype}"
 
     @functools.cached_property
     def dimension(self) -> int:
@@ -58,22 +62,27 @@ class SentenceEmbedder:
 
     def count(self, text: str) -> int:
         """Tokens of `text`, special tokens included, uncut."""
-        return len(self._tokenizer.encode(text).ids)
+        return len(self._tokenizer.encode(simplify(text)).ids)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimension), float32, rows in the order given, unit length.
 
-        Hand over all texts at once: they are sorted by length into batches, which pads far less. Raises ModelFailed.
+        Hand over all texts at once: they are sorted by length into batches, which pads far less. Traditional Chinese is read as
+        simplified, which models know better. Raises ModelFailed.
         """
         if not texts:
             return np.zeros((0, self.dimension), dtype=np.float32)
         try:
             rows: Vectors = self._load().encode(
-                list(texts), batch_size=self._batch_size, normalize_embeddings=True, show_progress_bar=False
+                [simplify(text) for text in texts],
+                batch_size=self._batch_size,
+                normalize_embeddings=True,
+                show_progress_bar=False,
             )
         except RuntimeError as error:
             raise self._failed(f"{type(error).__name__}: {error}") from error
         rows = np.asarray(rows, dtype=np.float32)
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)  # a unit in bfloat16 is one to two digits
         if rows.shape != (len(texts), self.dimension) or not np.isfinite(rows).all():
             raise self._failed(f"shape {rows.shape}, or numbers that are not finite")
         return rows
@@ -84,7 +93,10 @@ class SentenceEmbedder:
         """
         try:
             made = self._load().encode(
-                list(texts), batch_size=self._batch_size, output_value="token_embeddings", show_progress_bar=False
+                [simplify(text) for text in texts],
+                batch_size=self._batch_size,
+                output_value="token_embeddings",
+                show_progress_bar=False,
             )
         except RuntimeError as error:
             raise self._failed(f"{type(error).__name__}: {error}") from error
@@ -123,7 +135,7 @@ class SentenceEmbedder:
                     device=self._device,
                     local_files_only=True,
                     trust_remote_code=False,
-                    model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+                    model_kwargs={"use_safetensors": True, "dtype": getattr(torch, self._dtype)},
                 )
                 self._model.max_seq_length = self.window
             return self._model

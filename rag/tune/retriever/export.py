@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer
 
-READ = ("LATIN", "CJK", "DIGIT", "GREEK")  # scripts whose tokens stay; punctuation and signs stay, too
+READ = ("LATIN", "CJK", "DIGIT", "GREEK", "MICRO", "OHM")  # scripts whose tokens stay; punctuation and signs stay, too
 
 
 def export(model: SentenceTransformer, folder: Path) -> None:

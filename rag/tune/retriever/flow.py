@@ -29,7 +29,7 @@ def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan) -> dict[str,
     """
     glosses = dictionary()
     sources = gather(data, glosses, plan.seed)
-    base = resolve_embedder("default")
+    base = resolve_embedder(BASE)
     teacher = SentenceTransformer(str(base), device="cpu", local_files_only=True, model_kwargs=KIND)
     out.mkdir(parents=True, exist_ok=True)
     tokens = _tokens(out / "tokens.json", sources, corpus, glosses, frozenset(teacher.tokenizer.get_vocab()))

@@ -36,7 +36,7 @@ KIND = {"dtype": torch.float32, "attn_implementation": "eager"}
 class Plan:
     """The numbers of a run; they go into the model card."""
 
-    steps: int = 1500
+    steps: int = 1200
     seed: int = 0
     encoder_rate: float = 2e-4
     word_rate: float = 2e-3  # of the rows that were added; the English ones stay as they are
