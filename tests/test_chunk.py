@@ -230,3 +230,11 @@ def test_golden_chunks() -> None:
     """The boundaries in a page as shops write them, for review as a diff."""
     chunks = chunk(read(FIXTURE, "chunks_page.md"), count, 60, 0)
     golden("chunks.txt", "\n".join(f"[{piece.id} | {' > '.join(piece.headings)}]\n{piece.text}\n" for piece in chunks))
+
+
+def test_runs_of_empty_lines_between_pieces_lose_nothing() -> None:
+    texts = [f"{sentences(topic, 6)}" for topic in ("lamp", "cloth", "sea", "wood")]
+    text = "\n\n \n\n".join(texts) + "\n\n \n\n"
+    entry = Entry("p1", Kind.PASSAGE, "", text)
+    chunks = chunk(Document("corpus.jsonl", "", "", Facets(), "0" * 64, (entry,)), count, 60, 0)
+    assert " ".join(piece.text for piece in chunks).split() == text.split()

@@ -132,7 +132,8 @@ def _split(text: str, counter: Counter, budget: int, overlap: int) -> Iterator[t
     at = 0
     for part in parts:
         start = text.index(part, at)
-        at = start + 1 if overlap else start + len(part)
+        # space counts for nothing, so the splitter may repeat it even where pieces are not to overlap
+        at = start + 1 if overlap else start + len(part.rstrip())
         inner = part.strip()
         if inner:
             left = start + part.index(inner)
