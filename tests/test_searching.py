@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_cli import run, shop  # noqa: F401 - a fixture
+
+from rag.answer.fitted import shipped
 
 FRONT = "---\ntitle: Sale\nregion: eu\nvalid_from: 2026-01-01\nvalid_to: 2026-05-20\n---\n\nLamps are half price in the sale.\n"
 CN = "---\ntitle: Returns in China\nregion: cn\n---\n\nYou can return a lamp within 7 days.\n"
@@ -126,3 +130,15 @@ def test_each_question_of_a_batch_may_have_its_own_filter(monkeypatch: pytest.Mo
     first, second = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert "sale.md" not in documents(first) and "cn.md" in documents(first)
     assert "cn.md" not in documents(second) and "sale.md" in documents(second)
+
+
+@pytest.mark.usefixtures("searched")
+def test_explain_tells_the_confidence_where_one_is_fitted(monkeypatch: pytest.MonkeyPatch, capsys: Output) -> None:
+    assert find(monkeypatch, capsys, "returns", "--explain")["confidence"] is None
+    own = replace(shipped(), embedder="hash-64", found={"en": {"one": 1.0, "score": 0.5}, "zh": {"one": 0.0}})
+    Path(".shoptalk/fitted.toml").write_text(own.as_toml(), encoding="utf-8")
+    trace = find(monkeypatch, capsys, "returns", "--explain")
+    best = trace["considered"][0]["score"]  # type: ignore[index]
+    assert trace["confidence"] == pytest.approx(1 / (1 + math.exp(-1 - best / 2)), abs=1e-3)
+    assert run(monkeypatch, "search", "退货？", "--explain") == 0
+    assert "confidence 0.500" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What is fitted on gold questions for one embedder, by language, as a TOML file.
+"""What is fitted on gold questions for one embedder, by language, as a TOML file: when to answer, and with what.
 
 The file beside this one comes with Shoptalk, for the default embedder. `python -m rag tune answers` writes another into a home,
 where it counts as long as the index is made with the embedder that it was fitted for.
@@ -10,7 +10,7 @@ import functools
 import logging
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -48,20 +48,21 @@ CAUTIOUS: Mapping[Language, Thresholds] = {"en": Thresholds(0.35, 0.35, 0.8), "z
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Weights of rag.answer.rank.FEATURES and thresholds, by language."""
+    """By language: weights of rag.answer.rank.FEATURES, thresholds, and weights of rag.retrieve.confidence.SIGNALS."""
 
     embedder: str  # fingerprint
     weights: Mapping[Language, Matrix]
     thresholds: Mapping[Language, Thresholds]
+    found: Mapping[Language, Mapping[str, float]] = field(default_factory=dict)
     wrong_cost: float = 1.0
     questions: str = ""  # what it was fitted on
 
     def for_embedder(self, fingerprint: str) -> Fitted:
-        """This, but with cautious thresholds for an embedder that it was not fitted for."""
+        """This; for an embedder that it was not fitted for with cautious thresholds, and without confidence in passages."""
         if fingerprint == self.embedder:
             return self
         log.info("thresholds are fitted for %s, not %s: run `python -m rag tune answers`", self.embedder, fingerprint)
-        return replace(self, thresholds=CAUTIOUS)
+        return replace(self, thresholds=CAUTIOUS, found={})
 
     def chosen(self, policy: AnswerSettings) -> dict[Language, Thresholds]:
         """The thresholds, those that are set by hand first; a hand-set refuse_below is that of quotes, too."""
@@ -71,13 +72,16 @@ class Fitted:
         """The file's text: the same numbers make the same bytes."""
         head = _HEAD.format(questions=self.questions, embedder=self.embedder, wrong_cost=self.wrong_cost)
         tables = [
-            f"\n[{language}]\n"
-            + "".join(f"{name} = {weight:.3f}\n" for name, weight in zip(FEATURES, self.weights[language], strict=True))
-            + f"\n[{language}.thresholds]\n"
-            + "".join(f"{name} = {value:.3f}\n" for name, value in asdict(self.thresholds[language]).items())
+            _table(language, dict(zip(FEATURES, self.weights[language], strict=True)))
+            + _table(f"{language}.thresholds", asdict(self.thresholds[language]))
+            + (_table(f"{language}.found", self.found[language]) if language in self.found else "")
             for language in LANGUAGES
         ]
         return head + "".join(tables)
+
+
+def _table(name: str, values: Mapping[str, float]) -> str:
+    return f"\n[{name}]\n" + "".join(f"{key} = {value:.3f}\n" for key, value in values.items())
 
 
 def _chosen(policy: AnswerSettings, language: Language, fitted: Thresholds) -> Thresholds:
@@ -111,6 +115,7 @@ def read_fitted(file: Path) -> Fitted:
             str(tables["embedder"]),
             {language: np.array([float(tables[language][name]) for name in FEATURES]) for language in LANGUAGES},
             {language: _thresholds(tables[language]["thresholds"]) for language in LANGUAGES},
+            {language: _numbers(tables[language]["found"]) for language in LANGUAGES if "found" in tables[language]},
             float(tables["wrong_cost"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -121,5 +126,9 @@ def read_fitted(file: Path) -> Fitted:
         ) from error
 
 
+def _numbers(table: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(value) for name, value in table.items()}
+
+
 def _thresholds(table: Mapping[str, Any]) -> Thresholds:
-    return Thresholds(**{field.name: float(table[field.name]) for field in fields(Thresholds)})
+    return Thresholds(**{one.name: float(table[one.name]) for one in fields(Thresholds)})

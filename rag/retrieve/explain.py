@@ -47,6 +47,8 @@ def heading(trace: Trace) -> list[str]:
     chosen = [
         f"{name}={value}" for name in ("language", "region", "product", "audience") if (value := getattr(query.filter, name))
     ]
+    if trace.confidence is not None:
+        lines.append(f"confidence {trace.confidence:.3f}, by the scores alone, that a passage found holds the answer")
     return [*lines, f"searched   {', '.join(chosen) or 'everything'} in force on {trace.day.isoformat()}, as {query.language}"]
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
+from rag.retrieve.confidence import confidence
 from rag.retrieve.fuse import FusedSource
 from rag.retrieve.rerank import RerankedSource
 from rag.retrieve.trace import Trace
-from rag.types import Filter, History, Passage, Query
+from rag.types import Filter, History, Language, Passage, Query
 
 ANYTHING = Filter()
 
@@ -21,6 +22,7 @@ class Search:
     rewrite: Callable[[str, History], Query]
     characters: int  # of a question that are read
     shop: Filter = ANYTHING  # where the shop looks unless it is told otherwise
+    confidence: Mapping[Language, Mapping[str, float]] = field(default_factory=dict)  # weights of rag.retrieve.confidence.SIGNALS
 
     def find(self, question: str, history: History = (), k: int = 10, chosen: Filter = ANYTHING) -> tuple[Query, list[Passage]]:
         """The standalone query and at most k passages by falling score. Raises WrongFilter, ModelFailed."""
@@ -29,7 +31,9 @@ class Search:
 
     def explain(self, question: str, history: History = (), k: int = 10, chosen: Filter = ANYTHING) -> Trace:
         """What find() looks at, keeps and drops, and why. Raises WrongFilter, ModelFailed."""
-        return self.source.explain(self._query(question, history, chosen), k)
+        trace = self.source.explain(self._query(question, history, chosen), k)
+        weights = self.confidence.get(trace.query.language)
+        return replace(trace, confidence=confidence(trace.kept, weights)) if weights else trace
 
     def narrowed(self, chosen: Filter) -> Filter:
         """The filter with the shop's own values where it names none; a product may be called by its name.

@@ -55,6 +55,12 @@ class Trace:
     named: Mapping[str, tuple[str, ...]]  # name in the question -> ids of what it may mean
     day: date
     considered: tuple[Considered, ...]
+    confidence: float | None = None  # how likely a kept passage holds the answer, 0..1; None: not fitted for this embedder
+
+    @property
+    def kept(self) -> list[Passage]:
+        """What is found, best first."""
+        return [one.passage for one in self.considered if not one.dropped]
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -66,6 +72,7 @@ class Trace:
             "carried": [list(ids) for ids in self.query.carried],
             "filter": asdict(self.query.filter),
             "day": self.day.isoformat(),
+            "confidence": None if self.confidence is None else round(self.confidence, 4),
             "considered": [_candidate(rank, one) for rank, one in enumerate(self.considered, start=1)],
         }
 

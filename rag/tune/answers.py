@@ -18,9 +18,10 @@ from rag.evaluate.answers import on_the_day, silent
 from rag.evaluate.gold import digest, load_gold
 from rag.index.manifest import write_atomically
 from rag.ports import Progress
+from rag.retrieve.confidence import SIGNALS
 from rag.settings import Settings
 from rag.tune.examples import Example, collect
-from rag.tune.ladder import PENALTIES, Tally, folds, held_out, surprise, thresholds, verdict
+from rag.tune.ladder import PENALTIES, Tally, folds, held_out, surprise, thresholds, told_by_scores, verdict
 from rag.types import Language
 
 FEWEST = 20  # questions a language that are worth fitting on
@@ -35,6 +36,8 @@ class Tuned:
     after: Tally  # cross-validated
     settled: int  # questions that end before the ladder, such as attacks
     thresholds: Thresholds
+    found: Mapping[str, float]  # weights of rag.retrieve.confidence.SIGNALS
+    auc: float  # of those, held out
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +83,16 @@ def tune_answers(
         old = Tally.of(verdict(one, likelihoods(one.features @ now.weights[language]), before[language]) for one in mine)
         penalty, after, chosen = cross_validated(mine, cost)
         weights[language] = fit([(one.features, one.right) for one in mine], penalty)
-        languages[language] = Tuned(penalty, old, after, sum(item.lang == language for item in settled), chosen)
+        told, auc = told_by_scores(mine)
+        found = dict(zip(SIGNALS, map(float, told), strict=True))
+        languages[language] = Tuned(penalty, old, after, sum(item.lang == language for item in settled), chosen, found, auc)
         progress("fit", len(languages), len(LANGUAGES))
     limits = {language: tuned.thresholds for language, tuned in languages.items()}
-    found = Fitted(now.embedder, weights, limits, cost, name)
+    confidence = {language: tuned.found for language, tuned in languages.items()}
+    fitted = Fitted(now.embedder, weights, limits, confidence, cost, name)
     file = out or settings.home / NAME
-    write_atomically(file, found.as_toml())
-    return AnswersTuned(found, languages, file)
+    write_atomically(file, fitted.as_toml())
+    return AnswersTuned(fitted, languages, file)
 
 
 def cross_validated(examples: Sequence[Example], cost: float) -> tuple[float, Tally, Thresholds]:

@@ -40,6 +40,7 @@ class Example:
     official: NDArray[np.bool_]  # of each unit
     likeness: float  # to the nearest vetted question; 0 if there is none
     vetted: bool  # whether its answer is right
+    held: bool = False  # whether one of the passages holds the answer
 
     @property
     def group(self) -> str:
@@ -88,6 +89,7 @@ def example(item: Question, case: Case) -> Example:
         np.array([is_official(passage) for passage, _ in pairs], dtype=np.bool_),
         near[0] if near else 0.0,
         near is not None and _is_right(item, case, vetted(near[1])),
+        item.answerable and any(score.holds(passage, item) for passage in as_found(case.passages)),
     )
 
 

@@ -15,10 +15,12 @@ import numpy as np
 from rag.answer.fit import Matrix, fit
 from rag.answer.fitted import Thresholds
 from rag.answer.rank import likelihoods
+from rag.retrieve.confidence import signals
 from rag.tune.examples import Example
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1)
 FOLDS = 10
+_LIGHT = 0.003  # penalty of a regression on few features
 _EDGE = 1e-6  # likelihoods are kept as far from 0 and 1, so that they have odds
 
 
@@ -120,6 +122,23 @@ def thresholds(examples: Sequence[Example], likely: Sequence[Matrix], cost: floa
     faq = level(near, cost) if near else math.inf
     likelihood = 1 / (1 + math.exp(-quote)) if quote > -50 else 0.0
     return Thresholds(likelihood, likelihood, min(max(faq, 0.01), 1.0))
+
+
+def told_by_scores(examples: Sequence[Example]) -> tuple[Matrix, float]:
+    """Weights of rag.retrieve.confidence.SIGNALS, and how well they tell what holds the answer from what does not, held out.
+
+    That is the probability that of two questions, one with its answer found and one without, the first has more confidence.
+    """
+    seen = [(np.array([signals(one.passages)]), [one.held]) for one in examples if one.passages]
+    number = folds([one for one in examples if one.passages])
+    given: dict[bool, list[float]] = {True: [], False: []}
+    for fold in sorted(set(number)):
+        weights = fit([case for case, its in zip(seen, number, strict=True) if its != fold], _LIGHT)
+        for (features, right), its in zip(seen, number, strict=True):
+            if its == fold:
+                given[right[0]].append(float(features[0] @ weights))
+    pairs = [(held > lacking) + (held == lacking) / 2 for held in given[True] for lacking in given[False]]
+    return fit(seen, _LIGHT), float(np.mean(pairs)) if pairs else math.nan
 
 
 def _odds(likelihood: float) -> float:
