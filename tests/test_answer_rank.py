@@ -1,4 +1,4 @@
-"""Candidates, their probabilities, and how weights and thresholds are fitted."""
+"""Candidates, their probabilities, and how weights are fitted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import pytest
 from answering import CHUNKS, LAMP, PAY, RETURNS, WEIGHTS, chunk
 
 from rag.answer.dimensions import wanted
-from rag.answer.evidence import fit_threshold, heard, usable
+from rag.answer.evidence import heard, usable
 from rag.answer.fit import fit
 from rag.answer.rank import FEATURES, Ranker
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity, term_set
-from rag.errors import DataError
 from rag.fakes import HashEmbedder
 from rag.types import Facets, Passage, Query
 
@@ -117,25 +116,6 @@ def test_fitting_finds_what_tells_right_from_wrong() -> None:
     weights = fit(examples)
     assert weights[tells] > 3 and weights[one] < -1 and np.allclose(np.delete(weights, [one, tells]), 0)
     assert np.array_equal(weights, fit(examples))
-
-
-@pytest.mark.parametrize(
-    ("scores", "good", "cost", "threshold"),
-    [
-        ([0.9, 0.7, 0.3, 0.1], [True, True, False, False], 1.0, 0.5),
-        ([0.9, 0.7, 0.3, 0.1], [True, False, True, True], 1.0, 0.1 - 1e-6),
-        ([0.9, 0.7, 0.3, 0.1], [True, False, True, True], 3.0, 0.8),
-        ([0.9, 0.9], [True, False], 2.0, 0.9 + 1e-6),
-        ([0.4], [False], 1.0, 0.4 + 1e-6),
-    ],
-)
-def test_the_threshold_that_earns_most(scores: list[float], good: list[bool], cost: float, threshold: float) -> None:
-    assert fit_threshold(scores, good, cost) == pytest.approx(threshold)
-
-
-def test_a_threshold_needs_cases() -> None:
-    with pytest.raises(DataError, match="found 0 and 0"):
-        fit_threshold([], [])
 
 
 def test_officials_are_heard_first() -> None:

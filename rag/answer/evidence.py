@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rag.answer.rank import Candidate
-from rag.errors import DataError
 from rag.types import Language, Passage
 
 
@@ -31,25 +30,3 @@ def heard(candidates: Sequence[Candidate], threshold: float) -> list[Candidate]:
 def is_official(passage: Passage) -> bool:
     """Whether the shop itself vouches for it."""
     return passage.chunk.facets.trust == "official"
-
-
-def fit_threshold(scores: Sequence[float], good: Sequence[bool], cost: float = 1.0) -> float:
-    """The threshold on `scores` that earns most: +1 for a good case at or above it, -`cost` for a bad one, 0 below.
-
-    This is the score that punishes guessing (CRAG; Yang et al. 2024). Between two neighbouring scores the middle is taken;
-    of equals the lowest threshold. Raises DataError without scores.
-    """
-    if not scores or len(scores) != len(good):
-        raise DataError(
-            expected="as many scores as verdicts, at least one",
-            found=f"{len(scores)} and {len(good)}",
-            remedy="fit on questions that were answered",
-        )
-    ranked = sorted(zip(scores, good, strict=True), reverse=True)
-    best, best_gain, gain = ranked[0][0] + 1e-6, 0.0, 0.0
-    for index, (score, is_good) in enumerate(ranked):
-        gain += 1 if is_good else -cost
-        following = ranked[index + 1][0] if index + 1 < len(ranked) else score - 2e-6
-        if score > following and gain >= best_gain:
-            best, best_gain = (score + following) / 2, gain
-    return best
