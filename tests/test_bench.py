@@ -55,6 +55,9 @@ def test_a_whole_run_with_the_fakes() -> None:
 def test_goals_are_judged_at_the_median() -> None:
     fast, slow = Took([10.0] * 9 + [500.0], [10.0] * 10), Took([90.0] * 10, [90.0] * 10)
     met = table([Measured(10_000, fast, fast, fast, 0.1, 1.0)])
-    assert "p50 at most 60 ms: met (10.0)" in met and "| 10,000 | 10.0 | 500.0 | 10.0 | 10.0 | 10.0 | 1.00 | 0.10 | 0.10 |" in met
+    assert (
+        "p50 at most 60 ms: met (10.0; CPU 10.0)" in met
+        and "| 10,000 | 10.0 | 500.0 | 10.0 | 10.0 | 10.0 | 1.00 | 0.10 | 0.10 |" in met
+    )
     missed = table([Measured(10_000, slow, Took([], [np.float64(180.0)]), slow, 0.1, 1.0)])
-    assert "missed (90.0)" in missed and "1.2 times unfiltered: missed (2.00)" in missed
+    assert "missed (90.0; CPU 90.0)" in missed and "1.2 times unfiltered: missed (2.00)" in missed
