@@ -285,10 +285,12 @@ def test_the_whole_way_with_the_fakes(tmp_path: Path) -> None:
     assert (tmp_path / "out.html").is_file()
 
 
-def test_everything_an_answer_depends_on_is_in_the_fingerprint() -> None:
+def test_everything_an_answer_depends_on_is_in_the_fingerprint(tmp_path: Path) -> None:
     settings = Settings()
     base = fingerprint(settings, "index", "model")
     assert base == fingerprint(settings.model_copy(update={"home": Path("elsewhere")}), "index", "model")
+    (tmp_path / "fitted.toml").write_text("what is fitted for this home", encoding="utf-8")
+    assert base != fingerprint(settings.model_copy(update={"home": tmp_path}), "index", "model")
     assert base != fingerprint(settings, "index 2", "model")
     assert base != fingerprint(settings, "index", "model 2")
     other = settings.model_copy(update={"retrieve": settings.retrieve.model_copy(update={"passages": 3})})

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import rag
 from rag import build
+from rag.answer.fitted import NAME as FITTED
 from rag.errors import ShoptalkError
 from rag.evaluate.baselines import BestSentence, always_refuse
 from rag.evaluate.gold import Question, about, digest, load_gold
@@ -83,12 +84,14 @@ def on_the_day(settings: Settings, gold: Path) -> Settings:
 
 
 def fingerprint(settings: Settings, index: str, generator: str) -> str:
-    """Names all that an answer depends on besides the question: code, settings, index, generator."""
+    """Names all that an answer depends on besides the question: code, what is fitted, settings, index, generator."""
     code = hashlib.sha256()
     root = Path(rag.__file__).parent
     for path in sorted(path for path in root.rglob("*") if path.suffix in (".py", ".toml", ".md")):
-        if "evaluate" not in path.relative_to(root).parts:
+        if not {"evaluate", "tune"} & set(path.relative_to(root).parts):
             code.update(path.read_bytes())
+    own = settings.home / FITTED
+    code.update(own.read_bytes() if own.is_file() else b"")
     chosen = settings.model_dump_json(exclude=APART)  # the API key is hashed with the rest, never written
     return hashlib.sha256("\0".join((code.hexdigest(), chosen, index, generator)).encode()).hexdigest()[:16]
 
