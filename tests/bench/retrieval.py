@@ -202,9 +202,8 @@ def table(rows: Sequence[Measured]) -> str:
     for row in rows:
         if limit := LIMITS.get(row.chunks):
             p50, cpu = (percentile(values, 50).value for values in (row.plain.wall, row.plain.cpu))
-            lines.append(
-                f"- {row.chunks:,} chunks: p50 at most {limit:.0f} ms: {'met' if p50 <= limit else 'missed'} ({p50:.1f}; CPU {cpu:.1f})."
-            )
+            state = "met" if p50 <= limit else "missed"
+            lines.append(f"- {row.chunks:,} chunks: p50 at most {limit:.0f} ms: {state} ({p50:.1f}; CPU {cpu:.1f}).")
     worst = max(row.ratio for row in rows)
     lines.append(f"- Filtered at most {FILTERED} times unfiltered: {'met' if worst <= FILTERED else 'missed'} ({worst:.2f}).")
     return "\n".join(lines) + "\n"
