@@ -90,9 +90,9 @@ def bigrams(text: str) -> list[str]:
 MANY = 24  # sentences of one text; what has more is a table, and its later rows are searched with the whole
 
 
-def statements(text: str) -> tuple[str, ...]:
-    """The sentences of a text that say something, as texts, each once; at most MANY."""
-    pieces = (text[start:end] for start, end in sentences(text))
+def statements(text: str, label: str = "") -> tuple[str, ...]:
+    """The sentences of a text that say something, as texts, each once, after its label; at most MANY."""
+    pieces = [label, *(text[start:end] for start, end in sentences(text))]
     return tuple(dict.fromkeys(piece for piece in pieces if sum(map(str.isalnum, piece)) > 3))[:MANY]
 
 

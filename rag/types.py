@@ -112,6 +112,12 @@ class Chunk:
         return "\n".join(part for part in (head, self.text, *self.aliases) if part)
 
     @property
+    def label(self) -> str:
+        """The title, where it speaks of this chunk alone and the text does not say it: a passage's, a row's."""
+        own = self.kind in (Kind.PASSAGE, Kind.ROW) and not self.text.startswith(self.title)
+        return self.title if own else ""
+
+    @property
     def questions(self) -> tuple[str, ...]:
         """What this chunk answers: a FAQ's question and its similar ones; of others the title and last heading, if they ask."""
         if self.kind is Kind.FAQ:

@@ -120,3 +120,21 @@ def test_a_long_history_is_looked_through_in_milliseconds() -> None:
     for turn in turns:
         found.ids(turn)
     assert time.perf_counter() - started < 0.1  # twenty times what it takes
+
+
+def test_a_product_is_known_without_its_number_unless_that_is_an_everyday_word() -> None:
+    names = (
+        ("Acme Marmot 1 Headset", "土拨鼠 1 耳机"),
+        ("Acme Ember 400 Lamp", "余烬 400 头灯"),
+        ("Acme Ember 200 Lamp", "相机 2"),
+    )
+    chunks = [
+        Chunk(f"p#{n}", "p", str(n), n, Kind.PRODUCT, title, (), "text", aliases=(alias,), facets=Facets(product=f"PB-{n}"))
+        for n, (title, alias) in enumerate(names)
+    ]
+    entities = Entities.of(chunks, {"marmot": 1, "ember": 2})
+    assert entities.ids("is the marmot waterproof") == ("PB-0",)
+    assert entities.ids("my Ember died") == ("PB-1", "PB-2")
+    assert entities.ids("my Ember 400 died") == ("PB-1",)
+    assert entities.ids("土拨鼠怎么戴") == ("PB-0",)
+    assert entities.ids("相机怎么用") == ()

@@ -12,7 +12,7 @@ from rag.index.lexical import LexicalIndex
 from rag.index.questions import Questions
 from rag.index.sentences import Sentences
 from rag.retrieve.entities import NOTHING, Entities
-from rag.retrieve.features import FEATURES
+from rag.retrieve.features import FEATURES, fitted
 from rag.retrieve.fuse import FEW, FusedSource
 from rag.retrieve.trace import Dropped
 from rag.types import Chunk, Facets, Filter, Kind, Language, Query
@@ -212,7 +212,8 @@ def test_explain_keeps_what_find_finds_and_says_why_the_rest_is_dropped() -> Non
     [faq] = [one for one in source.explain(asked, 1, shown=9).considered if one.passage.chunk.id == "faq"]
     assert faq.negative == "Can I return a used sleeping bag?" and faq.question == "Can I return a used lamp?"
     assert faq.passage.score == pytest.approx(sum(faq.parts.values()))
-    assert faq.parts["against"] == pytest.approx(-2 * faq.features["against"])
+    weight = fitted()["en"][FEATURES.index("against")]
+    assert weight < 0 and faq.parts["against"] == pytest.approx(weight * faq.features["against"])
     assert trace.forms == {"text": asked.text} and trace.day == TODAY
 
 

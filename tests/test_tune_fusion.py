@@ -9,7 +9,7 @@ import pytest
 from rag.evaluate.beir import load_set
 from rag.retrieve.features import FEATURES, fitted
 from rag.tune.fusion import TIED, Example, cross_validated, fit, recall, write
-from rag.tune.grounded import as_set
+from rag.tune.sets import grounded, written
 
 DENSE, AGAINST, PRODUCT, ENTITY = (FEATURES.index(name) for name in ("dense", "against", "product", "entity"))
 
@@ -69,6 +69,11 @@ def test_grounded_conversations_become_a_retrieval_set(tmp_path: Path) -> None:
         {"_id": "c", "question": "Who are you?", "history": [], "gold_passages": []},
     ]
     (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked), encoding="utf-8")
-    found = load_set(as_set(tmp_path, tmp_path / "set"))
+    found = load_set(grounded(tmp_path, tmp_path / "set"))
     assert [(query.id, query.relevant) for query in found.queries] == [("a", {"p1"}), ("b", {"p1", "p2"})]
     assert found.queries[1].history[0].text == "Returns?" and found.unjudged == 1
+
+
+def test_the_pairs_written_for_shoptalk_become_a_faq(tmp_path: Path) -> None:
+    found = load_set(written(tmp_path, "zh"))
+    assert len(found.queries) > 1000 and all(len(query.relevant) == 1 for query in found.queries)

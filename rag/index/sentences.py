@@ -29,7 +29,7 @@ class Sentences:
     @classmethod
     def build(cls, chunks: Iterable[Chunk], embedded: Callable[[Sequence[str]], Vectors]) -> Sentences:
         """`embedded` gives the vectors of texts, shape (len(texts), dimension); it is not asked for none."""
-        own = [statements(chunk.text) for chunk in sorted(chunks, key=lambda chunk: chunk.id)]
+        own = [statements(chunk.text, chunk.label) for chunk in sorted(chunks, key=lambda chunk: chunk.id)]
         texts = [text for sentences in own for text in sentences]
         pages = [embedded(texts[start : start + BATCH]).astype(np.float16) for start in range(0, len(texts), BATCH)]
         vectors = np.concatenate(pages) if pages else np.zeros((0, 1), np.float16)

@@ -20,7 +20,7 @@ from rag.ports import Draft, Embedder, Library, Progress, VectorCache, Vectors
 from rag.types import Chunk, Document, Manifest, Recipe
 
 log = logging.getLogger(__name__)
-VERSION = 1  # raise it when reading or chunking makes other chunks of the same file
+VERSION = 2  # raise it when reading or chunking makes other chunks of the same file
 BATCH = 256  # texts embedded, or chunks written, between two commits
 
 
@@ -135,8 +135,8 @@ def embed_missing(chunks: Sequence[Chunk], catalog: VectorCache, embedder: Embed
     Long texts first: a batch holds texts of like length, so little is padded, and the time left is not underestimated. The order
     depends on the texts alone, so that an ingest that takes up after a kill forms the batches the dead one would have formed.
     """
-    texts_of = ((piece.search_text, *piece.questions, *piece.negatives, *statements(piece.text)) for piece in chunks)
-    wanted = (text for texts in texts_of for text in texts)
+    own = ((*piece.questions, *piece.negatives, *statements(piece.text, piece.label)) for piece in chunks)
+    wanted = (text for piece, texts in zip(chunks, own, strict=True) for text in (piece.search_text, *texts))
     texts = catalog.missing(embedder.fingerprint, wanted)
     texts.sort(key=lambda text: (-len(text), text))
     progress("embed", 0, len(texts))

@@ -102,9 +102,17 @@ class Titles:
 class Entities:
     """All that can be spoken of by name, and the chunks about each. Ids are those of products, and titles."""
 
-    def __init__(self, products: Products, titles: Titles, rows: Mapping[str, Rows], catalogue: Iterable[str] = ()) -> None:
-        """`rows`: id -> the chunks about it, ascending; `catalogue`: the ids that are products'."""
+    def __init__(
+        self,
+        products: Products,
+        titles: Titles,
+        rows: Mapping[str, Rows],
+        catalogue: Iterable[str] = (),
+        families: tuple[Titles, Mapping[str, tuple[str, ...]]] | None = None,
+    ) -> None:
+        """`rows`: id -> the chunks about it, ascending; `catalogue`: the ids that are products'; `families`: see families()."""
         self._products, self._titles, self._rows = products, titles, rows
+        self._families, self._members = families or (Titles({}, {}), {})
         self._catalogue = frozenset(catalogue)
         self._some = {kind: self.rows(id for id in rows if (id in self._catalogue) == (kind == "product")) for kind in KINDS}
 
@@ -130,11 +138,16 @@ class Entities:
             for meant in titles.mentioned(title).values():
                 for id in meant:
                     rows[id].update(own)
-        return cls(products, titles, {id: np.array(sorted(own), dtype=np.intp) for id, own in rows.items()}, catalogue)
+        about = {id: np.array(sorted(own), dtype=np.intp) for id, own in rows.items()}
+        return cls(products, titles, about, catalogue, families(chunks, about, words))
 
     def mentioned(self, text: str) -> dict[str, tuple[str, ...]]:
         """Names in the text as the documents write them -> ids of what each may mean."""
         products: dict[str, tuple[str, ...]] = {name: (id,) for name, id in self._products.mentioned(text).items()}
+        known = {id for ids in products.values() for id in ids}
+        for family in self._families.mentioned(text):
+            if not known & set(self._members.get(family, ())):  # "Ember" of "Ember 400" says no more
+                products |= {family: self._members[family]} if family in self._members else {}
         return products | self._titles.mentioned(text)
 
     def ids(self, text: str) -> tuple[str, ...]:
@@ -171,6 +184,23 @@ class Entities:
         return np.isin(rows, chosen).astype(np.float64) if len(chosen) else np.zeros(len(rows))
 
 
+def families(
+    chunks: Iterable[Chunk], rows: Mapping[str, Rows], words: Mapping[str, int]
+) -> tuple[Titles, dict[str, tuple[str, ...]]]:
+    """What people say for a product without its number, "the Marmot" for "Marmot 1", and the products that it may mean.
+
+    As with titles, the documents must hardly use the word for anything else, and it must not be an everyday word.
+    """
+    spoken_of = Products.families(chunks).items()
+    members = {
+        name: ids
+        for name, ids in spoken_of
+        if len(name) > 1 and not _is_everyday(_tokens(name)) and not _is_everyday_chinese(name)
+    }
+    spoken = {name: len(np.unique(np.concatenate([rows.get(id, NONE) for id in ids]))) for name, ids in members.items()}
+    return Titles(spoken, words), {name: tuple(sorted(ids)) for name, ids in members.items()}
+
+
 @functools.lru_cache(maxsize=10_000)
 def _tokens(text: str) -> Phrase:
     found = _TOKEN.findall(re.sub(r"['’`]", "", fold(text).replace("&", " and ")))
@@ -195,6 +225,13 @@ def _is_everyday(form: Phrase) -> bool:
     from wordfreq import word_frequency  # its lists take a while to read, and few shops need them
 
     return len(form[0]) == 1 or max(word_frequency(form[0], "en"), word_frequency(f"{form[0]}s", "en")) >= EVERYDAY
+
+
+def _is_everyday_chinese(text: str) -> bool:
+    """Whether all of it is a word that people say every day: a camera is no family of products."""
+    from wordfreq import word_frequency
+
+    return bool(_HAN.match(text)) and word_frequency(text, "zh") >= EVERYDAY / 3
 
 
 def _endings(phrase: Phrase) -> list[Phrase]:

@@ -11,6 +11,7 @@ from rag.language import HAN, fold
 from rag.types import Chunk, Kind
 
 _TOKEN = re.compile(rf"[{HAN}]|\d+|[^\W\d_{HAN}]+")
+_NUMBERED = re.compile(rf"(?:[^\W\d_]|[{HAN} ])+?(?=\s*\d)")
 _SHORT = re.compile(r"\D*[^\W\d]\D*\d+(?![\w-])")
 
 Phrase = tuple[str, ...]
@@ -30,6 +31,18 @@ class Products:
         for phrase in sorted(phrases, key=len, reverse=True):
             if phrase:
                 self._starting.setdefault(phrase[0], []).append((phrase, *phrases[phrase]))
+
+    @classmethod
+    def families(cls, chunks: Iterable[Chunk]) -> dict[str, set[str]]:
+        """What is left of products' names without brand, number and what follows, and the ids it may mean: Ember of Ember 400."""
+        entries = [chunk for chunk in chunks if chunk.kind is Kind.PRODUCT and chunk.facets.product]
+        brand = _brand([name for chunk in entries for name in (chunk.title, *chunk.aliases)])
+        found: dict[str, set[str]] = {}
+        for chunk in entries:
+            for name in (chunk.title, *chunk.aliases):
+                if numbered := _NUMBERED.match(name.removeprefix(f"{brand} ")):
+                    found.setdefault(numbered[0].strip(), set()).add(chunk.facets.product)
+        return found
 
     @classmethod
     def of(cls, chunks: Iterable[Chunk]) -> Products:

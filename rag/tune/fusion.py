@@ -29,7 +29,7 @@ from rag.retrieve.features import FEATURES, FILE, Weights, fitted
 from rag.retrieve.fuse import FusedSource
 from rag.retrieve.search import Search
 from rag.settings import Settings
-from rag.tune.grounded import as_set
+from rag.tune.sets import grounded, written
 from rag.types import Chunk, Language, Query
 
 PENALTIES = (0.0003, 0.001, 0.003, 0.01)
@@ -69,7 +69,7 @@ def of_gold(settings: Settings, gold: Path, progress: Progress) -> list[Example]
 def of_set(settings: Settings, folder: Path, language: Language, progress: Progress) -> list[Example]:
     """Questions of a set in the BEIR layout, or of grounded conversations, ingested into a home of its own. Raises DataError."""
     if not (folder / "qrels.tsv").is_file() and any(folder.glob("answers.jsonl*")):
-        folder = as_set(folder, settings.home / "grounded" / folder.name)
+        folder = grounded(folder, settings.home / "grounded" / folder.name)
     data = load_set(folder)
     home = settings.home / "sets" / f"{data.name}-{data.digest}"
     if not (home / "corpus" / "corpus.jsonl").is_file():
@@ -170,7 +170,8 @@ def tune_fusion(
     """
     settings = settings.model_copy(update={"models": settings.models.model_copy(update={"reranker": ""})})
     examples = of_gold(settings, gold, progress)
-    for folder, language in sets.items():
+    faqs: dict[Path, Language] = {written(settings.home / f"written_{own}", own): own for own in get_args(Language)}
+    for folder, language in {**faqs, **sets}.items():
         examples += of_set(settings, folder, language, progress)
     shared = fit(examples, PENALTIES[1])
     before, chosen, rows = fitted(out) if out.is_file() else fitted(), {}, []
