@@ -130,7 +130,7 @@ def chunk_all(
 
 
 def embed_missing(chunks: Sequence[Chunk], catalog: VectorCache, embedder: Embedder, progress: Progress) -> int:
-    """Embed what the catalog does not hold of chunks, their questions and sentences, batch by batch; returns the number of texts embedded.
+    """Embed what the catalog does not hold of chunks, questions and sentences, batch by batch; returns the number of texts.
 
     Long texts first: a batch holds texts of like length, so little is padded, and the time left is not underestimated. The order
     depends on the texts alone, so that an ingest that takes up after a kill forms the batches the dead one would have formed.
