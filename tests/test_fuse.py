@@ -222,3 +222,15 @@ def test_odd_queries_find_something_or_nothing(text: str) -> None:
     source = fused()
     assert len(source.find(query(text), 3)) <= 3
     assert source.explain(query(text), 3).as_dict()["question"] == text
+
+
+def test_of_an_entry_in_two_languages_the_questions_own_is_kept() -> None:
+    def entry(id: str, language: str, text: str) -> Chunk:
+        facets = Facets(language, product="PB-1")
+        return Chunk(f"products#{id}", "products", id, 0, Kind.PRODUCT, "Lamp", (), text, facets=facets)
+
+    twins = [entry("en", "en", "lamp battery"), entry("zh", "zh", "头灯 battery lasts")]
+    source = fused([*twins, chunk("page", "battery of the lamp")], dense=1.0)
+    for language, kept in (("en", "products#en"), ("zh", "products#zh")):
+        found = [passage.chunk.id for passage in source.find(query("lamp battery", language=language), 5)]
+        assert found == [kept, "page"], "the better one's place, the question's language"

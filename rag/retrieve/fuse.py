@@ -70,9 +70,20 @@ class Pool:
     features: NDArray[np.float64]  # (candidates, FEATURES)
     scores: Column
 
-    def best(self, k: int) -> list[int]:
-        """Places of the k best, ties by id."""
-        return [int(place) for place in np.argsort(-self.scores, kind="stable")[:k]]
+    def best(self, k: int, language: Language) -> list[int]:
+        """Places of the k best, ties by id. Of an entry that the catalogue has in two languages one is kept: the question's."""
+        own: dict[tuple[str, str], int] = {}
+        order = [int(place) for place in np.argsort(-self.scores, kind="stable")]
+        for place in order:
+            if (twins := _twins(self.chunks[place])) and self.chunks[place].facets.language == language:
+                own.setdefault(twins, place)
+        found: dict[object, int] = {}
+        for place in order:
+            twins = _twins(self.chunks[place])
+            found.setdefault(twins or place, own.get(twins, place) if twins else place)
+            if len(found) == k:
+                break
+        return list(found.values())
 
     def passage(self, place: int) -> Passage:
         """The candidate as a passage, with each search's own score where it found it."""
@@ -113,7 +124,7 @@ class FusedSource:
         Raises ModelFailed.
         """
         pool = self.candidates(query, k)
-        return [pool.passage(place) for place in pool.best(k)]
+        return [pool.passage(place) for place in pool.best(k, query.language)]
 
     def candidates(self, query: Query, k: int = 0) -> Pool:
         """All that find() ranks, at least k where there are so many, with their features. Raises ModelFailed."""
@@ -128,7 +139,7 @@ class FusedSource:
         nearest = {chunk.id: question for chunk, _, question in self._questions.find(asked.vector, wanted)}
         weights = self._weights[query.language]
         considered: list[Considered] = []
-        for rank, place in enumerate(pool.best(max(k, shown)), start=1):
+        for rank, place in enumerate(pool.best(max(k, shown), query.language), start=1):
             chunk, row = pool.chunks[place], pool.features[place]
             negative = self._negative(chunk, asked.vector) if row[FEATURES.index("against")] else ""
             dropped = Dropped("negative", negative) if negative else Dropped("rank", str(k))
@@ -210,6 +221,11 @@ class FusedSource:
     def _negative(self, chunk: Chunk, vector: Vectors) -> str:
         """The negative question that is nearest."""
         return chunk.negatives[int(np.argmax(self._embedder.embed(chunk.negatives) @ vector))]
+
+
+def _twins(chunk: Chunk) -> tuple[str, str] | None:
+    """What a product's entry shares with the same product's entry in another language."""
+    return (chunk.document, chunk.facets.product) if chunk.kind is Kind.PRODUCT and chunk.facets.product else None
 
 
 def _with(text: str, more: Sequence[str]) -> str:
