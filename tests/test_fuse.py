@@ -232,5 +232,5 @@ def test_of_an_entry_in_two_languages_the_questions_own_is_kept() -> None:
     twins = [entry("en", "en", "lamp battery"), entry("zh", "zh", "头灯 battery lasts")]
     source = fused([*twins, chunk("page", "battery of the lamp")], dense=1.0)
     for language, kept in (("en", "products#en"), ("zh", "products#zh")):
-        found = [passage.chunk.id for passage in source.find(query("lamp battery", language=language), 5)]
+        found = [passage.chunk.id for passage in source.find(replace(query("lamp battery"), language=language), 5)]
         assert found == [kept, "page"], "the better one's place, the question's language"
