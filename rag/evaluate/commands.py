@@ -54,6 +54,7 @@ def eval_retrieval(
 def eval_gold(
     gold: Annotated[Path, typer.Option(help="Gold questions: a .jsonl file or a folder of them")],
     kind: Annotated[list[str] | None, typer.Option(help="Only questions of this kind; may be given again")] = None,
+    documents: Annotated[str, typer.Option(help="As if there were documents in this language only: en or zh")] = "",
     home: Home = None,
     limit: Limit = 0,
     out: Out = None,
@@ -62,7 +63,7 @@ def eval_gold(
     from rag.evaluate.finding import evaluate_gold
 
     with progress_bar() as progress:
-        result = evaluate_gold(load(home=home), gold, kind or (), limit, progress)
+        result = evaluate_gold(load(home=home), gold, kind or (), limit, progress, documents)
     if out:
         out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
     typer.echo(result.table())

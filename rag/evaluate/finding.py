@@ -17,7 +17,7 @@ from rag.evaluate.rows import Found, as_found
 from rag.evaluate.score import Figures, holds, relevant_chunks
 from rag.ports import Progress
 from rag.settings import Settings
-from rag.types import Chunk
+from rag.types import Chunk, Filter
 
 MEASURES = ("reachable", "recall@1", "recall@5", "recall@10", "mrr@10", "ndcg@10")
 
@@ -80,11 +80,17 @@ class GoldResult:
 
 
 def evaluate_gold(
-    settings: Settings, gold: Path, kinds: Collection[str] = (), limit: int = 0, progress: Progress = silent
+    settings: Settings,
+    gold: Path,
+    kinds: Collection[str] = (),
+    limit: int = 0,
+    progress: Progress = silent,
+    documents: str = "",
 ) -> GoldResult:
     """Search the live index for every answerable gold question, of these kinds only if any are named.
 
-    Nothing is generated. Raises DataError for gold not in the form or without such a question, NoIndex, ModelMissing.
+    With `documents`, a language, as if the shop had no others. Nothing is generated. Raises DataError for gold not in the form or
+    without such a question, NoIndex, ModelMissing, WrongFilter.
     """
     if unknown := sorted(set(kinds) - set(KINDS)):
         raise DataError(expected=f"kinds of {', '.join(KINDS)}", found=", ".join(unknown), remedy="correct --kind")
@@ -92,10 +98,10 @@ def evaluate_gold(
     if not items:
         asked = f" of kind {', '.join(kinds)}" if kinds else ""
         raise DataError(expected=f"an answerable question{asked} in {gold}", found="none", remedy="name other gold or kinds")
-    with searching(on_the_day(settings, gold)) as searcher:
+    with searching(on_the_day(settings, gold), Filter(language=documents)) as searcher:
         searches = search_all(searcher.find, items, searcher.chunks, progress)
         system = searcher.system
-    data = {"path": gold.as_posix(), "digest": digest(gold), "questions": str(len(items))}
+    data = {"path": gold.as_posix(), "digest": digest(gold), "questions": str(len(items)), "documents": documents or "all"}
     return GoldResult(data, system, searches)
 
 

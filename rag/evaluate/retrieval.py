@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,9 +19,10 @@ from rag.evaluate.score import Figures
 from rag.evaluate.verdicts import Verdict, expectations, judge, passed
 from rag.ports import Progress
 from rag.settings import Settings
-from rag.types import Chunk, History, Passage, Query
+from rag.types import Chunk, Filter, History, Passage, Query
 
 FOUND = 10
+ANYTHING = Filter()
 CHUNKS = 50  # a long passage is several chunks, and each passage counts once
 Find = Callable[[str, History, int], tuple[Query, list[Passage]]]
 
@@ -35,12 +37,16 @@ class Searcher:
 
 
 @contextmanager
-def searching(settings: Settings) -> Iterator[Searcher]:
-    """Search the live generation of `settings.home` the way an answer does, without a generator. Raises NoIndex, ModelMissing."""
+def searching(settings: Settings, chosen: Filter = ANYTHING) -> Iterator[Searcher]:
+    """Search the live generation of `settings.home` the way an answer does, without a generator, where `chosen` says.
+
+    Raises NoIndex, ModelMissing, WrongFilter.
+    """
     with build.searching(settings) as (search, generation):
         recipe = generation.manifest.recipe
         system = {"embedder": recipe.embedder, "chunks": str(generation.manifest.count)}
-        yield Searcher(search.find, list(generation.store.chunks()), system)
+        find = functools.partial(search.find, chosen=search.narrowed(chosen))
+        yield Searcher(find, list(generation.store.chunks()), system)
 
 
 @dataclass(frozen=True)
