@@ -9,21 +9,21 @@ from rag.errors import SettingsError
 from rag.retrieve.features import FEATURES, FILE, FORMS, OWN, SIGNALS, Signals, fitted, matrix
 
 
-def signals(*rows: tuple[float, float, float, float, float]) -> Signals:
-    return Signals(*np.array(rows, np.float64).reshape(-1, 5).T)
+def signals(*rows: tuple[float, float, float, float, float, float]) -> Signals:
+    return Signals(*np.array(rows, np.float64).reshape(-1, 6).T)
 
 
 OWN_COLUMNS = {name: np.array([float(place), 0.0]) for place, name in enumerate(OWN)}
 
 
 def test_each_form_has_its_own_columns_and_a_missing_one_those_of_the_text() -> None:
-    text = signals((0.8, 3.0, 0.5, 0.6, -1.0), (-0.2, 6.0, 1.0, 0.9, 0.7))
-    context = signals((0.1, 0.0, 0.0, 0.0, -1.0), (0.4, 0.0, 0.0, 0.0, -1.0))
+    text = signals((0.8, 3.0, 0.5, 0.6, -1.0, 0.9), (-0.2, 6.0, 1.0, 0.9, 0.7, -1.0))
+    context = signals((0.1, 0.0, 0.0, 0.0, -1.0, -1.0), (0.4, 0.0, 0.0, 0.0, -1.0, -1.0))
     table = matrix({"text": text, "context": context}, OWN_COLUMNS)
     assert table.shape == (2, len(FEATURES))
     first, second = (dict(zip(FEATURES, row, strict=True)) for row in table.tolist())
-    assert [first[name] for name in SIGNALS] == [0.8, 1.0, 0.5, 0.5, 0.6, 0.0]
-    assert [second[name] for name in SIGNALS] == [0.0, 0.0, 1.0, 1.0, 0.9, 0.7]
+    assert [first[name] for name in SIGNALS] == [0.8, 1.0, 0.5, 0.5, 0.6, 0.0, 0.9]
+    assert [second[name] for name in SIGNALS] == [0.0, 0.0, 1.0, 1.0, 0.9, 0.7, 0.0]
     assert [first[f"repaired_{name}"] for name in SIGNALS] == [first[name] for name in SIGNALS]
     assert first["context_dense_part"] == 0.25 and second["context_dense_part"] == 1.0
     assert first["context_lexical_part"] == second["context_lexical_part"] == 0.0  # no best one to be a part of
