@@ -5,6 +5,8 @@ import time
 import pytest
 
 from rag.retrieve.repair import LONGEST, Repair
+from rag.retrieve.rewrite import rewrite
+from rag.types import Turn
 
 WORDS = {
     **dict.fromkeys(
@@ -151,3 +153,18 @@ def test_a_long_text_is_left_alone_at_once(repair: Repair) -> None:
     started = time.perf_counter()
     assert repair.repair(text) == text
     assert time.perf_counter() - started < 0.05
+
+
+def test_the_query_keeps_what_was_typed_beside_the_repair(repair: Repair) -> None:
+    query = rewrite("tuihuo zenme shenqing", (), repair=repair.repair)
+    assert (query.text, query.question, query.repaired) == ("tuihuo zenme shenqing", "tuihuo zenme shenqing", "退货怎么申请")
+    assert query.language == "zh"
+    plain = rewrite("How long is the warranty?", (), repair=repair.repair)
+    assert (plain.repaired, plain.language) == ("", "en")
+
+
+def test_a_garbled_follow_up_takes_its_topic_along_both_ways(repair: Repair) -> None:
+    history = (Turn("user", "Can I return an opened headlamp?"), Turn("assistant", "Yes, within 30 days."))
+    query = rewrite("hwo long does taht take", history, repair=repair.repair)
+    assert query.repaired.endswith("how long does that take") and query.text.endswith("hwo long does taht take")
+    assert query.repaired.split(":")[0] == query.text.split(":")[0] == "return opened headlamp"
