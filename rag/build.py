@@ -81,7 +81,7 @@ def build_reranker(settings: Settings, embedder: Embedder) -> Reranker | None:
         reranker = LateInteractionReranker(embedder)
     else:
         folder, tokens = resolve_reranker(models.reranker), settings.retrieve.rerank_tokens
-        reranker = CrossEncoderReranker(folder, models.device, models.threads, tokens, models.batch_size)
+        reranker = CrossEncoderReranker(folder, models.device, models.threads, tokens, models.batch_size, models.embedder_dtype)
     reranker.load()
     return reranker
 

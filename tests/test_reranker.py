@@ -62,6 +62,21 @@ def test_only_so_many_tokens_are_read(folder: Path) -> None:
     assert short.fingerprint != CrossEncoderReranker(folder, length=24).fingerprint
 
 
+def test_half_the_precision_keeps_the_order(folder: Path, cross: CrossEncoderReranker) -> None:
+    half = CrossEncoderReranker(folder, dtype="bfloat16")
+    np.testing.assert_allclose(half.score(QUESTION, TEXTS), cross.score(QUESTION, TEXTS), atol=0.02)
+    assert half.fingerprint != cross.fingerprint
+
+
+def test_traditional_characters_are_read_as_simplified_ones(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reranker = CrossEncoderReranker(folder)
+    reranker.load()
+    read: list[tuple[str, str]] = []
+    monkeypatch.setattr(reranker._model, "predict", lambda pairs, **options: read.extend(pairs) or np.zeros(len(pairs)))
+    reranker.score("價格", ["電池", "price"])
+    assert read == [("价格", "电池"), ("价格", "price")]
+
+
 def test_logits_are_not_squeezed(folder: Path, tmp_path: Path) -> None:
     """Where a sigmoid is configured, as hub rerankers have it, sure scores would all round to 1 and lose their order."""
     squeezing = shutil.copytree(folder, tmp_path / "squeezing")

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelFailed
-from rag.models.cores import share
+from rag.language import simplify
+from rag.models.cores import has_bfloat16, share
 from rag.models.resolve import identity
 from rag.ports import Embedder, Scores, TokenEmbedder, Vectors
 
@@ -36,14 +37,24 @@ class CrossEncoderReranker:
     Raises ModelFailed at once for a model that is none, such as an embedder: its head would be random numbers.
     """
 
-    def __init__(self, folder: Path, device: str = "cpu", threads: int = 0, length: int = 256, batch_size: int = 32) -> None:
-        """`length`: tokens of question and text together that are read."""
+    def __init__(
+        self,
+        folder: Path,
+        device: str = "cpu",
+        threads: int = 0,
+        length: int = 256,
+        batch_size: int = 32,
+        dtype: str = "float32",
+    ) -> None:
+        """`length`: tokens of question and text together that are read. `dtype` as for an embedder."""
         self._folder, self._device, self._threads = folder, device, threads
+        fast = device != "cpu" or has_bfloat16()
+        self._dtype = dtype if dtype != "auto" else "bfloat16" if fast else "float32"
         self._length, self._batch_size = length, batch_size
         self._loading = threading.Lock()
         self._model: CrossEncoder | None = None
         self._check()
-        self.fingerprint = f"{identity(folder)}/{length}"
+        self.fingerprint = f"{identity(folder)}/simplified/{self._dtype}/{length}"
 
     def load(self) -> None:
         """Bring the weights into memory now. Raises ModelFailed."""
@@ -59,9 +70,10 @@ class CrossEncoderReranker:
         assert self._model is not None
         from torch.nn import Identity
 
+        asked = simplify(query)
         try:
             scores = self._model.predict(
-                [(query, text) for text in texts],
+                [(asked, simplify(text)) for text in texts],
                 batch_size=self._batch_size,
                 activation_fn=Identity(),
                 show_progress_bar=False,
@@ -89,7 +101,7 @@ class CrossEncoderReranker:
                 device=self._device,
                 local_files_only=True,
                 trust_remote_code=False,
-                model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+                model_kwargs={"use_safetensors": True, "dtype": getattr(torch, self._dtype)},
             )
         except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
             raise self._failed(f"{type(error).__name__}: {error}") from error

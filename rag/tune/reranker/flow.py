@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from rag.tune.retriever.sources import LICENCES, gather
 SHOWN = 7  # wrong passages beside the right one, where the model is judged
 JUDGED = 400  # lists at most
 SHARE_ALIKE = "CC BY-SA"
+NOTICE = "Sets under CC BY-SA ask to be named, and that what is derived from them be shared under the same terms."
 NAMES = {"hetpqa": "amazon_hetpqa_gen", "shop": "shop_pairs"}  # group of pairs -> set, where they differ
 
 
@@ -26,7 +27,7 @@ def tune_reranker(base: Path, data: Path, out: Path, plan: Plan, command: str) -
     whose passages were held out. A killed run goes on from its checkpoint in `out`. Raises DataError for missing sets.
     """
     started = time.monotonic()
-    embedder = SentenceEmbedder(base)
+    embedder = SentenceEmbedder(base, dtype="auto")
     pairs = chosen(gather(data, {}, plan.seed).pairs, plan.pairs)
     lists = mined(pairs, embedder.embed, SHOWN, plan.seed)
     lessons = [Ranking(one.question, *_first(one, plan.wrong + 1)) for one in lists if not one.is_held_out]
@@ -56,48 +57,35 @@ def _card(
     command: str,
     sets: Sequence[str],
     lessons: int,
-    figures: dict[str, dict[str, float]],
+    figures: Mapping[str, Mapping[str, float]],
     seconds: float,
 ) -> str:
     used = {name: LICENCES[NAMES.get(name, name)] for name in sets}
-    rows = [
-        f"| {name} | {group['questions']:.0f} | {group['embedder']:.3f} | {group['reranker']:.3f} | {group['both']:.3f} |"
-        for name, group in figures.items()
+    share_alike = any(SHARE_ALIKE in licence for licence in used.values())
+    lines = [
+        "# A light reranker",
+        "",
+        f"A cross-encoder from the first {plan.layers or 'all'} layers of {base}, with a new head: one score for a question",
+        "and a passage. English and Chinese, for a shop's documents.",
+        "",
+        f"Made by `{command}` in {seconds:.0f} s.",
+        "",
+        "## Learned from",
+        "",
+        f"{lessons} lists of one passage that answers and {plan.wrong} that the embedder finds for the question, too.",
+        "",
+        *(f"- {name}: {licence}" for name, licence in used.items()),
+        *(["", NOTICE] if share_alike else []),
+        "",
+        "## Before and after",
+        "",
+        "Mean reciprocal rank of the passage that answers, among eight, where no passage with that answer was trained on:",
+        "",
+        "| language | questions | embedder | reranker | both |",
+        "|---|---|---|---|---|",
     ]
-    return "\n".join(
-        [
-            "# A light reranker",
-            "",
-            f"A cross-encoder from the first {plan.layers or 'all'} layers of {base}, with a new head: one score for a question",
-            "and a passage. English and Chinese, for a shop's documents.",
-            "",
-            f"Made by `{command}` in {seconds:.0f} s.",
-            "",
-            "## Learned from",
-            "",
-            f"{lessons} lists of one passage that answers and {plan.wrong} that the embedder finds for the question, too.",
-            "",
-            *(f"- {name}: {licence}" for name, licence in used.items()),
-            "",
-            *(
-                [
-                    "Sets under CC BY-SA ask to be named, and that what is derived from them be shared under the same terms.",
-                    "",
-                ]
-                if any(SHARE_ALIKE in licence for licence in used.values())
-                else []
-            ),
-            "## Before and after",
-            "",
-            "Mean reciprocal rank of the passage that answers, among eight, where no passage with that answer was trained on:",
-            "",
-            "| language | questions | embedder | reranker | both |",
-            "|---|---|---|---|---|",
-            *rows,
-            "",
-            "## Numbers of the run",
-            "",
-            *(f"- {name}: {value}" for name, value in asdict(plan).items()),
-            "",
-        ]
-    )
+    for name, group in figures.items():
+        ranks = " | ".join(f"{group[way]:.3f}" for way in ("embedder", "reranker", "both"))
+        lines.append(f"| {name} | {group['questions']:.0f} | {ranks} |")
+    lines += ["", "## Numbers of the run", "", *(f"- {name}: {value}" for name, value in asdict(plan).items()), ""]
+    return "\n".join(lines)
