@@ -38,7 +38,7 @@ def test_a_file_is_read_as_it_was_written_and_written_as_it_was_read(tmp_path: P
 def test_what_comes_with_shoptalk_names_every_feature_and_its_embedder() -> None:
     tables = tomllib.loads(SHIPPED.read_text(encoding="utf-8"))
     assert all(set(tables[language]) >= {*FEATURES, "thresholds"} for language in ("en", "zh"))
-    assert "@" in shipped().embedder
+    assert "@" in shipped().embedder and shipped().embedder.endswith("/bfloat16")
 
 
 def test_the_homes_own_counts_for_its_embedder_only(tmp_path: Path) -> None:
@@ -47,6 +47,7 @@ def test_the_homes_own_counts_for_its_embedder_only(tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(OWN.as_toml(), encoding="utf-8")
     assert fitted(tmp_path, "hash-64").thresholds == OWN.thresholds
     assert fitted(tmp_path, shipped().embedder) is shipped()
+    assert fitted(tmp_path, shipped().embedder.replace("/bfloat16", "/float32")).thresholds == shipped().thresholds
     other = fitted(tmp_path, "another")
     assert other.thresholds == CAUTIOUS and not other.found and np.array_equal(other.weights["en"], shipped().weights["en"])
 
@@ -76,4 +77,4 @@ def test_what_is_set_by_hand_wins() -> None:
 
 
 def test_the_ladder_answers_from_where_it_is_told() -> None:
-    assert make_parts().thresholds["en"] == Thresholds(0.2, 0.2, 0.8)
+    assert make_parts().thresholds["en"] == Thresholds(0.2, 0.2, 0.9)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from answering import chunk, make_parts
 
 from rag import build
 from rag.answer.evidence import heard as heard_in_serving
@@ -20,7 +21,7 @@ from rag.errors import DataError
 from rag.evaluate.gold import Question
 from rag.settings import Settings
 from rag.tune.answers import cross_validated, tune_answers
-from rag.tune.examples import Example
+from rag.tune.examples import Example, similar_questions
 from rag.tune.ladder import FOLDS, Tally, folds, heard, held_out, level, surprise, thresholds, verdict
 from rag.types import Chunk, Facets, Kind, Passage
 
@@ -139,6 +140,27 @@ def test_nothing_is_learnt_from_the_question_that_is_judged() -> None:
 def test_no_vetted_question_no_threshold_for_one() -> None:
     examples = told(60)
     assert thresholds(examples, held_out(examples, 0.01), 1.0).faq == 1.0
+    similar = [(place / 100, place >= 60 + place % 7) for place in range(100)]
+    assert thresholds(examples, held_out(examples, 0.01), 1.0, similar).faq == pytest.approx(0.62, abs=0.03)
+
+
+def faq(question: str, answer: str, *aliases: str) -> Chunk:
+    return chunk(f"faq.csv#{question}", f"{question}\n{answer}", question, Kind.FAQ, answer=answer, aliases=aliases)
+
+
+def test_a_vetted_question_is_asked_as_if_it_were_not_there() -> None:
+    parts = make_parts()
+    entries = [
+        faq("Which cards do you take?", "Visa.", "Do you take Visa cards?", "What cards do you take?"),
+        faq("Is the lamp waterproof?", "Yes.", "Do you take the lamp into rain?"),
+        faq("What is it?", "A lamp."),
+    ]
+    near = [example(likeness=0.5, id=f"q{n}") for n in range(5)]
+    found = similar_questions(parts, entries, "en", near)
+    assert [right for _, right in found] == [True, True, True, False, False]
+    assert all(0 < likeness < 0.99 for likeness, _ in found)  # never the question itself
+    assert similar_questions(parts, entries, "en", near[:2]) == found[::2][:2]
+    assert similar_questions(parts, entries, "zh", near) == []
 
 
 FACTS = {

@@ -43,7 +43,7 @@ class Thresholds:
 
 
 # Of an embedder that nothing was fitted for: rather too high than too low.
-CAUTIOUS: Mapping[Language, Thresholds] = {"en": Thresholds(0.35, 0.35, 0.8), "zh": Thresholds(0.35, 0.35, 0.65)}
+CAUTIOUS: Mapping[Language, Thresholds] = {"en": Thresholds(0.4, 0.4, 0.9), "zh": Thresholds(0.4, 0.4, 0.9)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,13 @@ class Fitted:
     wrong_cost: float = 1.0
     questions: str = ""  # what it was fitted on
 
+    def is_for(self, fingerprint: str) -> bool:
+        """Whether the embedder is the one it was fitted for; in what type of number it computes changes too little to matter."""
+        return _model(fingerprint) == _model(self.embedder)
+
     def for_embedder(self, fingerprint: str) -> Fitted:
         """This; for an embedder that it was not fitted for with cautious thresholds, and without confidence in passages."""
-        if fingerprint == self.embedder:
+        if self.is_for(fingerprint):
             return self
         log.info("thresholds are fitted for %s, not %s: run `python -m rag tune answers`", self.embedder, fingerprint)
         return replace(self, thresholds=CAUTIOUS, found={})
@@ -80,6 +84,11 @@ class Fitted:
         return head + "".join(tables)
 
 
+def _model(fingerprint: str) -> str:
+    """Without the type of number, which comes last."""
+    return fingerprint.rpartition("/")[0] or fingerprint
+
+
 def _table(name: str, values: Mapping[str, float]) -> str:
     return f"\n[{name}]\n" + "".join(f"{key} = {value:.3f}\n" for key, value in values.items())
 
@@ -96,7 +105,7 @@ def _chosen(policy: AnswerSettings, language: Language, fitted: Thresholds) -> T
 def fitted(home: Path, embedder: str) -> Fitted:
     """The home's own if it is for this embedder, else what comes with Shoptalk. Raises SettingsError as read_fitted does."""
     own = home / NAME
-    if own.is_file() and (found := read_fitted(own)).embedder == embedder:
+    if own.is_file() and (found := read_fitted(own)).is_for(embedder):
         return found
     return shipped().for_embedder(embedder)
 

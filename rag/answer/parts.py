@@ -44,7 +44,7 @@ class Parts:
     @cached_property
     def ranker(self) -> Ranker:
         """Weighs candidates; it remembers vectors, so it lives as long as the parts."""
-        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder, self.rarity), self.fitted.weights)
+        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder), self.fitted.weights)
 
     @cached_property
     def thresholds(self) -> Mapping[Language, Thresholds]:

@@ -38,7 +38,9 @@ FEATURES = (
     "unknown",  # the question names a model that the shop does not have
     "unseen",  # share of what is asked that no document says
     "rank",  # 1 / rank of the passage
-    "fused",  # its score as a part of the best passage's
+    "share",  # of what retrieval believes of all the passages, exp(score) / sum of exp(score), its part
+    "best",  # score of the best passage
+    "question",  # cosine to the nearest question that the passage answers; 0 for none
     "faq",
     "product",
     "is_whole",  # a list or a vetted answer as one
@@ -100,17 +102,19 @@ class Ranker:
     def answers_better(self, query: Query, text: str, candidate: Candidate) -> bool:
         """Whether `text`, were it a unit of the candidate's passage, would be at least as likely the answer."""
         unit = candidate.unit
-        rows = self._rows(query, candidate.passage, 1, candidate.passage.score or 1.0, [replace(unit, text=text), unit])
+        rows = self._rows(query, candidate.passage, {"rank": 1.0, "share": 1.0, "best": 0.0}, [replace(unit, text=text), unit])
         mine, theirs = np.array([[row[name] for name in FEATURES] for row in rows]) @ self.weights[query.language]
         return bool(mine >= theirs)
 
     def features(self, query: Query, passages: Sequence[Passage]) -> Matrix:
         """Shape (units of all passages in their order, len(FEATURES))."""
-        best = max((passage.score for passage in passages), default=0.0) or 1.0
+        best = max((passage.score for passage in passages), default=0.0)
+        belief = [math.exp(passage.score - best) for passage in passages]
         rows = [
             row
-            for rank, passage in enumerate(passages, start=1)
-            for row in self._rows(query, passage, rank, best, units(passage.chunk))
+            for place, passage in enumerate(passages)
+            for its in [{"rank": 1 / (place + 1), "share": belief[place] / sum(belief), "best": best}]
+            for row in self._rows(query, passage, its, units(passage.chunk))
         ]
         return np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
 
@@ -119,16 +123,12 @@ class Ranker:
         named = frozenset().union(*map(term_set, self.subjects.mentioned(query.text)))
         return (term_set(query.text) - named) or term_set(query.text)
 
-    def _rows(self, query: Query, passage: Passage, rank: int, best: float, pieces: Sequence[Unit]) -> list[dict[str, float]]:
+    def _rows(self, query: Query, passage: Passage, found: Mapping[str, float], pieces: Sequence[Unit]) -> list[dict[str, float]]:
+        """The features of each piece of a passage that was `found` so: rank, share and best."""
         asked = self.asked(query)
         concepts = {term for term in asked if term.startswith("~")}
         wants_number = bool(_ASKS_QUANTITY.search(fold(query.text)))
-        shared = self._of_passage(query, passage) | {
-            "one": 1.0,
-            "rank": 1 / rank,
-            "fused": passage.score / best,
-            "unseen": self.rarity.unseen(asked),
-        }
+        shared = {**self._of_passage(query, passage), **found}
         wants_unit = bool(wanted(query.question))
         asks_abroad = bool(_ABROAD[query.language].search(query.text))
         rows = []
@@ -163,6 +163,7 @@ class Ranker:
             "one": 1.0,
             "unseen": self.rarity.unseen(self.asked(query)),
             "dense": passage.scores.get("dense", 0.0),
+            "question": max(passage.scores.get("question", 0.0), 0.0),
             "cov_chunk": self.rarity.coverage(self.asked(query), term_set(chunk.search_text)),
             "about": self._about(named, chunk),
             "unknown": float(bool(self.subjects.unknown(query.text))),
@@ -192,8 +193,4 @@ class Ranker:
 
     def likeness(self, query: Query, questions: Sequence[str]) -> float:
         """0..1: how near the query is to the nearest of `questions`; 0 if there are none."""
-        if not questions:
-            return 0.0
-        if query.language == "en":
-            return float(self.similarity.cosines(query.text, questions).max())
-        return max(self.similarity.overlap(query.text, question) for question in questions)
+        return max(float(self.similarity.cosines(query.text, questions).max()), 0.0) if questions else 0.0

@@ -1,4 +1,4 @@
-"""How alike two short texts are, in meaning and in words; vectors of texts seen before are remembered."""
+"""How alike two short texts are in meaning; vectors of texts seen before are remembered."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.answer.terms import Rarity, term_set
 from rag.ports import Embedder, Vectors
 
 REMEMBERED = 20_000  # vectors of 384 float32: 30 MB at most
 
 
 class Similarity:
-    """Cosine of embeddings, and overlap of rare terms; both 0..1 for texts that have something in common."""
+    """Cosine of embeddings."""
 
-    def __init__(self, embedder: Embedder, rarity: Rarity) -> None:
-        self._embedder, self._rarity = embedder, rarity
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
         self._vectors: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -28,12 +27,6 @@ class Similarity:
         rows = self._embed([text, *others])
         cosines: NDArray[np.float32] = rows[1:] @ rows[0]
         return cosines
-
-    def overlap(self, left: str, right: str) -> float:
-        """Shared weight of terms / the mean of both weights (Dice), 0..1."""
-        mine, theirs = term_set(left), term_set(right)
-        total = self._rarity.total(mine) + self._rarity.total(theirs)
-        return 2 * self._rarity.total(mine & theirs) / total if total else 0.0
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         with self._lock:

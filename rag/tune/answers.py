@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rag.answer.fit import fit
+from rag.answer.fit import Matrix, fit
 from rag.answer.fitted import LANGUAGES, NAME, Fitted, Thresholds
 from rag.answer.rank import likelihoods
 from rag.errors import DataError
@@ -20,7 +20,7 @@ from rag.index.manifest import write_atomically
 from rag.ports import Progress
 from rag.retrieve.confidence import SIGNALS
 from rag.settings import Settings
-from rag.tune.examples import Example, collect
+from rag.tune.examples import Collected, Example, Near, collect
 from rag.tune.ladder import PENALTIES, Tally, folds, held_out, surprise, thresholds, told_by_scores, verdict
 from rag.types import Language
 
@@ -31,13 +31,14 @@ FEWEST = 20  # questions a language that are worth fitting on
 class Tuned:
     """One language, fitted: the ladder as it was and as it is now, on the same questions."""
 
-    penalty: float
-    before: Tally  # by weights that may have been fitted on these very questions
-    after: Tally  # cross-validated
-    settled: int  # questions that end before the ladder, such as attacks
+    weights: Matrix  # of rag.answer.rank.FEATURES
     thresholds: Thresholds
     found: Mapping[str, float]  # weights of rag.retrieve.confidence.SIGNALS
-    auc: float  # of those, held out
+    penalty: float  # that the weights were fitted with
+    before: Tally  # by weights that may have been fitted on these very questions
+    after: Tally  # cross-validated
+    auc: float  # of `found`, cross-validated
+    settled: int  # questions that end before the ladder, such as attacks
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,36 +67,54 @@ def tune_answers(
     items = load_gold(gold)
     items = items[:: max(1, len(items) // limit)][:limit] if limit else items
     settings = on_the_day(settings, gold)
-    asked, settled, now = collect(settings, items, progress)
+    collected = collect(settings, items, progress)
+    now = collected.fitted
     name = f"{gold.as_posix()} (digest {digest(gold)}, {len(items)} questions)"
     cost = settings.answer.wrong_cost
     before = now.chosen(settings.answer)
     languages: dict[Language, Tuned] = {}
-    weights = dict(now.weights)
     for language in LANGUAGES:
-        mine = [example for example in asked if example.language == language]
-        if len(mine) < FEWEST or not any(example.right.any() for example in mine):
-            raise DataError(
-                expected=f"at least {FEWEST} questions in {language}, some of them with their answer found, in {gold}",
-                found=f"{len(mine)}, {sum(bool(example.right.any()) for example in mine)} with it",
-                remedy="add questions or ingest the documents that answer them",
-            )
-        old = Tally.of(verdict(one, likelihoods(one.features @ now.weights[language]), before[language]) for one in mine)
-        penalty, after, chosen = cross_validated(mine, cost)
-        weights[language] = fit([(one.features, one.right) for one in mine], penalty)
-        told, auc = told_by_scores(mine)
-        found = dict(zip(SIGNALS, map(float, told), strict=True))
-        languages[language] = Tuned(penalty, old, after, sum(item.lang == language for item in settled), chosen, found, auc)
+        languages[language] = tuned(collected, language, before[language], cost, gold)
         progress("fit", len(languages), len(LANGUAGES))
-    limits = {language: tuned.thresholds for language, tuned in languages.items()}
-    confidence = {language: tuned.found for language, tuned in languages.items()}
-    fitted = Fitted(now.embedder, weights, limits, confidence, cost, name)
+    fitted = Fitted(
+        now.embedder,
+        {language: found.weights for language, found in languages.items()},
+        {language: found.thresholds for language, found in languages.items()},
+        {language: found.found for language, found in languages.items()},
+        cost,
+        name,
+    )
     file = out or settings.home / NAME
     write_atomically(file, fitted.as_toml())
     return AnswersTuned(fitted, languages, file)
 
 
-def cross_validated(examples: Sequence[Example], cost: float) -> tuple[float, Tally, Thresholds]:
+def tuned(collected: Collected, language: Language, before: Thresholds, cost: float, gold: Path) -> Tuned:
+    """One language fitted, beside the ladder as it was. Raises DataError for too few questions in `gold`."""
+    mine = [example for example in collected.examples if example.language == language]
+    held = sum(bool(example.right.any()) for example in mine)
+    if len(mine) < FEWEST or not held:
+        raise DataError(
+            expected=f"at least {FEWEST} questions in {language}, some of them with their answer found, in {gold}",
+            found=f"{len(mine)}, {held} with it",
+            remedy="add questions or ingest the documents that answer them",
+        )
+    old = collected.fitted.weights[language]
+    penalty, after, chosen = cross_validated(mine, cost, collected.similar[language])
+    told, auc = told_by_scores(mine)
+    return Tuned(
+        fit([(one.features, one.right) for one in mine], penalty),
+        chosen,
+        dict(zip(SIGNALS, map(float, told), strict=True)),
+        penalty,
+        Tally.of(verdict(one, likelihoods(one.features @ old), before) for one in mine),
+        after,
+        auc,
+        sum(item.lang == language for item in collected.settled),
+    )
+
+
+def cross_validated(examples: Sequence[Example], cost: float, similar: Sequence[Near] = ()) -> tuple[float, Tally, Thresholds]:
     """The penalty under which what is right surprises least, how the ladder fares with it, and the thresholds it needs.
 
     The examples of each fold are judged by weights and thresholds that are fitted on the others.
@@ -106,6 +125,6 @@ def cross_validated(examples: Sequence[Example], cost: float) -> tuple[float, Ta
     verdicts: list[int] = []
     for fold in sorted({number for _, _, number in pairs}):
         others = [(example, likely) for example, likely, number in pairs if number != fold]
-        chosen = thresholds([example for example, _ in others], [likely for _, likely in others], cost)
+        chosen = thresholds([example for example, _ in others], [likely for _, likely in others], cost, similar)
         verdicts += [verdict(example, likely, chosen) for example, likely, number in pairs if number == fold]
-    return penalty, Tally.of(verdicts), thresholds(examples, tried[penalty], cost)
+    return penalty, Tally.of(verdicts), thresholds(examples, tried[penalty], cost, similar)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +12,9 @@ from rag import build
 from rag.answer.evidence import is_official, usable
 from rag.answer.faq import nearest, vetted
 from rag.answer.fit import Matrix
-from rag.answer.fitted import Fitted
+from rag.answer.fitted import LANGUAGES, Fitted
 from rag.answer.guard import guard, open_case
-from rag.answer.parts import Case, Reply
+from rag.answer.parts import Case, Parts, Reply
 from rag.answer.quote import quoted
 from rag.answer.smalltalk import talk
 from rag.answer.units import units
@@ -23,9 +23,10 @@ from rag.evaluate.gold import Question
 from rag.evaluate.rows import Row, as_found
 from rag.ports import Progress
 from rag.settings import Settings
-from rag.types import Filter, Language, Outcome, Passage
+from rag.types import Chunk, Filter, Kind, Language, Outcome, Passage
 
 ANYTHING = Filter()
+Near = tuple[float, bool]  # likeness to the nearest vetted question, and whether its answer is right
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,18 @@ class Example:
         return self.item.dialogue or self.item.variants_of or self.item.id
 
 
-def collect(settings: Settings, items: Sequence[Question], progress: Progress) -> tuple[list[Example], list[Question], Fitted]:
-    """An example a question that comes as far as the ladder, the questions that end before it, and what is fitted so far.
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """What there is to fit on."""
 
-    Raises NoIndex, ModelMissing, ModelFailed.
-    """
+    examples: Sequence[Example]  # of the questions that come as far as the ladder
+    settled: Sequence[Question]  # those that end before it
+    similar: Mapping[Language, Sequence[Near]]  # vetted questions, each asked as if it were not there
+    fitted: Fitted  # so far
+
+
+def collect(settings: Settings, items: Sequence[Question], progress: Progress) -> Collected:
+    """Ask the live index. Raises NoIndex, ModelMissing, ModelFailed."""
     embedder = build.build_embedder(settings)
     reranker = build.build_reranker(settings, embedder)
     generation = build.build_generations(settings).open(embedder.fingerprint)
@@ -69,9 +77,31 @@ def collect(settings: Settings, items: Sequence[Question], progress: Progress) -
                 case.passages = tuple(parts.source.find(case.query, parts.passages))
                 found.append(example(item, case))
             progress("ask", done, len(items))
-        return found, settled, replace(parts.fitted, embedder=embedder.fingerprint)
+        entries = [chunk for chunk in generation.store.chunks() if chunk.kind is Kind.FAQ and chunk.answer]
+        similar = {language: similar_questions(parts, entries, language, found) for language in LANGUAGES}
+        return Collected(found, settled, similar, replace(parts.fitted, embedder=embedder.fingerprint))
     finally:
         generation.store.close()
+
+
+def similar_questions(parts: Parts, vetted: Sequence[Chunk], language: Language, examples: Sequence[Example]) -> list[Near]:
+    """Questions that the shop has vetted, each asked as if its entry did not have it: the nearest, and if that answers the same.
+
+    Shoppers often ask a vetted question nearly word for word, gold questions are made not to: as many are taken as there are
+    gold questions with a vetted one near.
+    """
+    entries = [chunk for chunk in vetted if chunk.facets.language in ("", language)]
+    asked = [(entry, question) for entry in entries if entry.aliases for question in (entry.title, *entry.aliases)]
+    most = sum(example.likeness > 0 for example in examples if example.language == language)
+    found: list[Near] = []
+    for entry, question in asked[:: max(1, len(asked) // max(most, 1))][:most]:
+        title, *aliases = (other for other in (entry.title, *entry.aliases) if other != question)
+        rest = replace(entry, title=title, aliases=tuple(aliases))
+        case = open_case(question, (), parts, lambda: False)
+        case.usable = tuple(Passage(rest if other is entry else other, 0.0) for other in entries)
+        if near := nearest(case):
+            found.append((near[0], near[1].chunk.answer == entry.answer))
+    return found
 
 
 def example(item: Question, case: Case) -> Example:
