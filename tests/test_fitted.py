@@ -78,3 +78,11 @@ def test_what_is_set_by_hand_wins() -> None:
 
 def test_the_ladder_answers_from_where_it_is_told() -> None:
     assert make_parts().thresholds["en"] == Thresholds(0.2, 0.2, 0.9)
+
+
+def test_another_type_of_number_is_no_other_embedder() -> None:
+    own = shipped()
+    model, _, dtype = own.embedder.rpartition("/")
+    assert dtype in ("float32", "bfloat16")
+    assert own.for_embedder(f"{model}/float32") is own and own.for_embedder(f"{model}/bfloat16") is own
+    assert own.for_embedder("another@0/simplified/float32").thresholds == CAUTIOUS
