@@ -104,7 +104,9 @@ WEIGHTS = np.array(
 )
 
 
-def make_parts(replies: Sequence[str | Exception] = (), chunks: Sequence[Chunk] = CHUNKS, today: date = TODAY, **policy: Any) -> Parts:
+def make_parts(
+    replies: Sequence[str | Exception] = (), chunks: Sequence[Chunk] = CHUNKS, today: date = TODAY, **policy: Any
+) -> Parts:
     settings = {name: 0.2 for name in ("refuse_below_en", "refuse_below_zh", "quote_threshold_en", "quote_threshold_zh")}
     return Parts(
         source=WordSource(chunks, today),

@@ -45,7 +45,7 @@ def tune_reranker(
 def tune_retriever(
     data: Annotated[Path, typer.Option(help="The folder that holds the training sets, each a folder")],
     out: Annotated[Path, typer.Option(help="Where checkpoints and, in model/, the embedder go")],
-    steps: Annotated[int, typer.Option(min=2, help="Steps of training")] = 1500,
+    steps: Annotated[int, typer.Option(min=2, help="Steps of training")] = 1200,
     seed: Annotated[int, typer.Option(help="Of sampling and dropout")] = 0,
     home: Home = None,
 ) -> None:
