@@ -16,6 +16,7 @@ from rag.errors import HomeError, IndexDamaged, IndexMismatch
 from rag.fakes import HashEmbedder
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
+from rag.language import statements
 from rag.types import Chunk, Kind, Manifest, Recipe
 
 pytestmark = pytest.mark.slow
@@ -48,7 +49,9 @@ def publish(generations: Generations, numbers: range) -> Manifest:
     with generations.lock("ingest"):
         generations.prune()
         recipe = Recipe(EMBEDDER.fingerprint, 32, 160, 0, 1, generations.place, generations.chroma)
+        sentences = [text for chunk in chunks for text in statements(chunk.text)]
         with Catalog(generations._home / "catalog.sqlite") as cache, generations.start(recipe, len(chunks), cache) as draft:
+            cache.put(recipe.embedder, sentences, EMBEDDER.embed(sentences))
             draft.add(chunks, EMBEDDER.embed([chunk.search_text for chunk in chunks]))
             manifest = draft.seal({}, {"d.md": len(chunks)}, [])
         generations.make_live(manifest)
