@@ -224,13 +224,24 @@ def test_odd_queries_find_something_or_nothing(text: str) -> None:
     assert source.explain(query(text), 3).as_dict()["question"] == text
 
 
-def test_of_an_entry_in_two_languages_the_questions_own_is_kept() -> None:
-    def entry(id: str, language: str, text: str) -> Chunk:
-        facets = Facets(language, product="PB-1")
-        return Chunk(f"products#{id}", "products", id, 0, Kind.PRODUCT, "Lamp", (), text, facets=facets)
+def entry(id: str, language: str, text: str, product: str = "PB-1") -> Chunk:
+    facets = Facets(language, product=product)
+    return Chunk(f"products#{id}", "products", id, 0, Kind.PRODUCT, "Lamp", (), text, facets=facets)
 
+
+def test_of_an_entry_in_two_languages_the_questions_own_is_kept() -> None:
     twins = [entry("en", "en", "lamp battery"), entry("zh", "zh", "头灯 battery lasts")]
     source = fused([*twins, chunk("page", "battery of the lamp")], dense=1.0)
-    for language, kept in (("en", "products#en"), ("zh", "products#zh")):
-        found = [passage.chunk.id for passage in source.find(replace(query("lamp battery"), language=language), 5)]
+    for language, kept, gone in (("en", "products#en", "products#zh"), ("zh", "products#zh", "products#en")):
+        asked = replace(query("lamp battery"), language=language)
+        found = [passage.chunk.id for passage in source.find(asked, 5)]
         assert found == [kept, "page"], "the better one's place, the question's language"
+        dropped = {one.passage.chunk.id: one.dropped for one in source.explain(asked, 5).considered if one.dropped}
+        assert dropped == {gone: Dropped("twin", kept)}
+
+
+def test_two_entries_of_a_product_in_one_language_are_both_kept() -> None:
+    variants = [entry("red", "en", "lamp battery red"), entry("blue", "en", "lamp battery blue")]
+    foreign = entry("solo", "zh", "lamp battery 灯", product="PB-2")
+    found = [passage.chunk.id for passage in fused([*variants, foreign], dense=1.0).find(query("lamp battery"), 5)]
+    assert sorted(found) == ["products#blue", "products#red", "products#solo"]

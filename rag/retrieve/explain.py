@@ -14,13 +14,8 @@ if TYPE_CHECKING:
     from rag.retrieve.expiring import Term
 
 SNIPPET = 60  # characters of a passage
-SEARCHES = (
-    "dense",
-    "lexical",
-    "coverage",
-    "question",
-    "title",
-)  # beginnings and ends of the names of features that compare texts
+# What the names of those features hold that compare texts.
+SEARCHES = ("dense", "lexical", "coverage", "question", "sentence", "against", "title")
 STATES = {"ends": "in {days} days", "ended": "{days} days ago", "begins": "begins in {days} days"}
 
 

@@ -61,29 +61,33 @@ class Asked:
         return () if self.named else self.query.carried
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pool:
     """The candidates of one query, in the order of their ids, and what is known of them."""
 
+    language: Language  # the question's
     chunks: Sequence[Chunk]
     text: Signals  # of the query's text
     features: NDArray[np.float64]  # (candidates, FEATURES)
     scores: Column
 
-    def best(self, k: int, language: Language) -> list[int]:
-        """Places of the k best, ties by id. Of an entry that the catalogue has in two languages one is kept: the question's."""
+    def best(self, k: int) -> list[int]:
+        """Places of the k best, ties by id; a twin's place is taken by the entry that it gives way to."""
+        order = (int(place) for place in np.argsort(-self.scores, kind="stable"))
+        return list(dict.fromkeys(self.twins.get(place, place) for place in order))[:k]
+
+    @functools.cached_property
+    def twins(self) -> dict[int, int]:
+        """Places of product entries in another language than the question's -> the same product's best in the question's own."""
         own: dict[tuple[str, str], int] = {}
-        order = [int(place) for place in np.argsort(-self.scores, kind="stable")]
-        for place in order:
-            if (twins := _twins(self.chunks[place])) and self.chunks[place].facets.language == language:
-                own.setdefault(twins, place)
-        found: dict[object, int] = {}
-        for place in order:
-            twins = _twins(self.chunks[place])
-            found.setdefault(twins or place, own.get(twins, place) if twins else place)
-            if len(found) == k:
-                break
-        return list(found.values())
+        for place in np.argsort(-self.scores, kind="stable"):
+            if self.chunks[place].facets.language == self.language and (product := _entry_of(self.chunks[place])):
+                own.setdefault(product, int(place))
+        return {
+            place: own[product]
+            for place, chunk in enumerate(self.chunks)
+            if chunk.facets.language not in ("", self.language) and (product := _entry_of(chunk)) in own
+        }
 
     def passage(self, place: int) -> Passage:
         """The candidate as a passage, with each search's own score where it found it."""
@@ -124,7 +128,7 @@ class FusedSource:
         Raises ModelFailed.
         """
         pool = self.candidates(query, k)
-        return [pool.passage(place) for place in pool.best(k, query.language)]
+        return [pool.passage(place) for place in pool.best(k)]
 
     def candidates(self, query: Query, k: int = 0) -> Pool:
         """All that find() ranks, at least k where there are so many, with their features. Raises ModelFailed."""
@@ -139,7 +143,7 @@ class FusedSource:
         nearest = {chunk.id: question for chunk, _, question in self._questions.find(asked.vector, wanted)}
         weights = self._weights[query.language]
         considered: list[Considered] = []
-        for rank, place in enumerate(pool.best(max(k, shown), query.language), start=1):
+        for rank, place in enumerate(pool.best(max(k, shown)), start=1):
             chunk, row = pool.chunks[place], pool.features[place]
             negative = self._negative(chunk, asked.vector) if row[FEATURES.index("against")] else ""
             dropped = Dropped("negative", negative) if negative else Dropped("rank", str(k))
@@ -153,6 +157,7 @@ class FusedSource:
                     dropped if rank > k else None,
                 )
             )
+        considered += _twins(pool, max(k, shown))
         considered += self._barred(asked, wanted, day)[:shown]
         return Trace(query, {form.name: form.text for form in asked.forms}, asked.named, day, tuple(considered))
 
@@ -202,7 +207,7 @@ class FusedSource:
             **_self_said(chunks, asked.query),
         }
         features = matrix(signals, own)
-        return Pool(chunks, text, features, features @ self._weights[asked.query.language])
+        return Pool(asked.query.language, chunks, text, features, features @ self._weights[asked.query.language])
 
     def _signals(self, form: Form, ids: Sequence[str], rows: Rows, sentence: Column) -> Signals:
         cosine, question = self._store.cosines(form.vector, ids), self._questions.cosines(form.vector, ids)
@@ -223,8 +228,18 @@ class FusedSource:
         return chunk.negatives[int(np.argmax(self._embedder.embed(chunk.negatives) @ vector))]
 
 
-def _twins(chunk: Chunk) -> tuple[str, str] | None:
-    """What a product's entry shares with the same product's entry in another language."""
+def _twins(pool: Pool, shown: int) -> list[Considered]:
+    """Of the first `shown`, those that gave their place to the same product's entry in the question's language."""
+    order = [int(place) for place in np.argsort(-pool.scores, kind="stable")[:shown]]
+    return [
+        Considered(pool.passage(place), dropped=Dropped("twin", pool.chunks[pool.twins[place]].id))
+        for place in order
+        if place in pool.twins
+    ]
+
+
+def _entry_of(chunk: Chunk) -> tuple[str, str] | None:
+    """What the entries of one product in several languages share; None for what is no product's entry."""
     return (chunk.document, chunk.facets.product) if chunk.kind is Kind.PRODUCT and chunk.facets.product else None
 
 

@@ -18,6 +18,7 @@ REASONS = {
     "product": "filter: it is about {value}",
     "audience": "filter: its audience is {value}",
     "negative": "nearer to a question it does not answer: {value!r}",
+    "twin": "gives its place to the same product in the question's language, {value}",
     "rank": "below the first {value}",
     "rerank": "reranked away, was number {value}",
 }
