@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from rag.errors import DataError
 from rag.evaluate.gold import Question, Source
 from rag.evaluate.plots import retrieval_risk
-from rag.evaluate.risk import Judged, Point, area, curve, most_right, retrieval, threshold_for
+from rag.evaluate.risk import Judged, Point, area, curve, retrieval
 from rag.evaluate.rows import Found, Row
 from rag.evaluate.score import Case
 
@@ -32,24 +30,9 @@ def test_the_area_by_hand() -> None:
     assert area(curve([Judged(0.3, True)])) == 0 and area(curve([Judged(0.3, False)])) == 1
 
 
-def test_a_threshold_for_a_wanted_risk() -> None:
-    points = curve(JUDGED)
-    assert threshold_for(points, 0.0) == Point(0.8, 0.5, 0)
-    assert threshold_for(points, 0.4) == Point(0.7, 0.75, 1 / 3)
-    assert threshold_for(points, 1.0) == points[-1]
-    assert threshold_for(curve([Judged(0.9, False), Judged(0.5, True)]), 0.4) is None
-    late = [Judged(0.9, False), *[Judged(0.8 - 0.1 * i, True) for i in range(4)]]  # a curve may fall again
-    assert threshold_for(curve(late), 0.2) == Point(pytest.approx(0.5), 1.0, 0.2)
-
-
-def test_the_threshold_that_earns_most() -> None:
-    assert most_right(JUDGED) == Point(0.8, 0.5, 0)
-    lenient = [Judged(0.9, False), Judged(0.8, True), Judged(0.7, True)]
-    assert most_right(lenient).threshold == 0.7
-    assert most_right(lenient, cost=3.0) == Point(math.inf, 0.0, 0.0)  # whatever is accepted costs more than it earns
-    assert most_right([Judged(0.9, True), Judged(0.8, True), Judged(0.7, False)], cost=3.0).threshold == 0.8
+def test_no_questions_make_no_curve() -> None:
     with pytest.raises(DataError, match="expected judged questions; found none"):
-        most_right([])
+        curve([])
 
 
 def case(id: str, lang: str, answerable: bool, found: list[str], **row: object) -> Case:

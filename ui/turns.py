@@ -127,7 +127,7 @@ class Turns:
             async for step in self._read(turn, started):
                 self.metrics.count(step, channel, time.monotonic() - started)
                 yield step
-        except Exception:
+        except Exception:  # whatever it was, it is counted, and goes on to who asked
             self.metrics.turns.labels(channel, "failed", "").inc()
             raise
         finally:

@@ -7,7 +7,6 @@ documents do not answer is never right to accept.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -52,24 +51,6 @@ def area(points: Sequence[Point]) -> float:
     """Area under the risk-coverage curve (AURC), 0..1, lower is better: each point's risk over the coverage that it adds."""
     before = [0.0, *(point.coverage for point in points[:-1])]
     return sum(point.risk * (point.coverage - start) for point, start in zip(points, before, strict=True))
-
-
-def threshold_for(points: Sequence[Point], risk: float) -> Point | None:
-    """The point that covers most among those with at most this risk, 0..1; None if there is none."""
-    allowed = [point for point in points if point.risk <= risk]
-    return max(allowed, key=lambda point: point.coverage, default=None)
-
-
-def most_right(judged: Sequence[Judged], cost: float = 1.0) -> Point:
-    """The point with the highest sum of +1 for what is right to accept and -`cost` for what is wrong; declining earns 0.
-
-    Of several the one that covers least; a threshold of infinity declines everything. Raises DataError for no questions.
-    """
-
-    def value(point: Point) -> float:
-        return point.coverage * (1 - point.risk - cost * point.risk)
-
-    return max([Point(math.inf, 0.0, 0.0), *curve(judged)], key=lambda point: (round(value(point), 12), -point.coverage))
 
 
 def retrieval(cases: Sequence[Case]) -> dict[str, list[Judged]]:

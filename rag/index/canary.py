@@ -29,12 +29,12 @@ MISSED = 0.01  # share of them that an approximate graph may miss; each one's ve
 def examine(folder: Path, count: int) -> list[str]:
     """Check the generation in `folder` from a fresh process; what is wrong with it, one sentence each.
 
-    Takes about 2 s and 0.2 ms a chunk; given up after 4 minutes and 10 ms a chunk, which is for a machine busy with much else.
+    Takes about 2 s and 0.2 ms a chunk; given up after 60 s and 10 ms a chunk.
     """
     command = [sys.executable, "-m", "rag.index.canary", str(folder.resolve())]
     package = Path(__file__).resolve().parents[2]
     try:
-        result = subprocess.run(command, cwd=package, capture_output=True, text=True, timeout=240 + count / 100)
+        result = subprocess.run(command, cwd=package, capture_output=True, text=True, timeout=60 + count / 100)
     except subprocess.TimeoutExpired as error:
         return [f"reading {folder} hung for {error.timeout:.0f} s"]
     if result.returncode != 0:
