@@ -19,8 +19,9 @@ from rag.fakes import HashEmbedder
 from rag.models.rerank import CrossEncoderReranker
 from rag.tune.reranker import flow, lists
 from rag.tune.reranker.lists import Ranking, chosen, mined
-from rag.tune.reranker.train import CHECKPOINT, Plan, _batches, judged, start, train
+from rag.tune.reranker.train import Plan, _batches, judged, start, train
 from rag.tune.retriever.sources import Sources
+from rag.tune.schedule import CHECKPOINT
 
 SUBJECTS = ("battery", "return", "price", "days", "how", "long")
 # "hours" is right after all that the embedder takes for it: a random model does not know.

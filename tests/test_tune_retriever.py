@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +39,12 @@ def teacher(base: Path) -> SentenceTransformer:
     return SentenceTransformer(str(base), device="cpu", model_kwargs=KIND)
 
 
-def run(base: Path, folder: Path, steps: int) -> SentenceTransformer:
-    torch.manual_seed(0)
+def run(
+    base: Path, folder: Path, steps: int, judge: Callable[[SentenceTransformer], dict[str, float]] = lambda _: {}
+) -> SentenceTransformer:
     model = extended(base)
     plan = Plan(steps=steps, warm_up=2, every=4, word_rate=0.05, encoder_rate=0.01)
-    train(model, teacher(base), SOURCES, plan, folder, lambda _: {})
+    train(model, teacher(base), SOURCES, plan, folder, judge)
     return model
 
 
@@ -78,13 +80,17 @@ def test_training_brings_chinese_to_its_translation_and_keeps_english_rows(base:
     assert not torch.equal(rows[0][known:], rows[1][known:])
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint(base: Path, tmp_path: Path) -> None:
-    run(base, tmp_path, 4)
-    curve = [json.loads(line)["step"] for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
-    run(base, tmp_path, 12)
-    after = [json.loads(line)["step"] for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
-    assert curve == [4]
-    assert after == [4, 8, 12], "the first four steps are not taken again"
+def test_a_killed_run_ends_where_an_undisturbed_one_does(base: Path, tmp_path: Path) -> None:
+    def killed(model: SentenceTransformer) -> dict[str, float]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(base, tmp_path / "killed", 12, killed)
+    model, undisturbed = run(base, tmp_path / "killed", 12), run(base, tmp_path / "whole", 12)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "killed" / "curve.jsonl").read_text().splitlines()]
+    assert steps == [8, 12], "the first four steps are not taken again"
+    for name, value in undisturbed.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0)
 
 
 def test_what_is_exported_computes_the_same_in_half_the_size(base: Path, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -18,9 +17,9 @@ from torch.nn import Identity, functional
 
 from rag.ports import Scores
 from rag.tune.reranker.lists import Ranking
+from rag.tune.schedule import resume, save, share
 
 log = logging.getLogger(__name__)
-CHECKPOINT = "checkpoint.pt"
 STEP = 16  # lengths of batches are multiples of it: the processor's kernels are made anew for every shape
 
 
@@ -61,7 +60,7 @@ def train(model: CrossEncoder, lists: Sequence[Ranking], plan: Plan, folder: Pat
     """Run the plan, from the checkpoint in `folder` if there is one: it ends where an undisturbed run does."""
     folder.mkdir(parents=True, exist_ok=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=plan.rate, weight_decay=0.01, fused=True)
-    first = _resume(folder, model, optimizer)
+    first = resume(folder, model, optimizer)
     batches = _batches(lists, model, plan)
     model.train()
     started, losses = time.monotonic(), [0.0]
@@ -70,7 +69,7 @@ def train(model: CrossEncoder, lists: Sequence[Ranking], plan: Plan, folder: Pat
         if step < first:
             continue
         for group in optimizer.param_groups:
-            group["lr"] = plan.rate * _share(step, plan)
+            group["lr"] = plan.rate * share(step, plan.steps, plan.warm_up)
         torch.manual_seed(plan.seed * 1_000_003 + step)  # of dropout
         loss = _loss(model, batch, plan)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -79,7 +78,7 @@ def train(model: CrossEncoder, lists: Sequence[Ranking], plan: Plan, folder: Pat
         optimizer.zero_grad()
         losses.append(float(loss.detach()))
         if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
-            _save(folder, model, optimizer, step + 1)
+            save(folder, model, optimizer, step + 1)
             log.warning("step %d loss %.3f after %d s", step + 1, np.mean(losses[-100:]), time.monotonic() - started)
     model.eval()
 
@@ -126,27 +125,3 @@ def _loss(model: CrossEncoder, batch: Sequence[Ranking], plan: Plan) -> torch.Te
     with torch.autocast("cpu", torch.bfloat16):
         logits = model[0].auto_model(**features).logits
     return functional.cross_entropy(logits.float().view(len(batch), -1), torch.zeros(len(batch), dtype=torch.long))
-
-
-def _share(step: int, plan: Plan) -> float:
-    """Of the peak rate: up in a line, down along a cosine to a fiftieth."""
-    if step < plan.warm_up:
-        return (step + 1) / plan.warm_up
-    done = (step - plan.warm_up) / max(plan.steps - plan.warm_up, 1)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _save(folder: Path, model: CrossEncoder, optimizer: torch.optim.Optimizer, step: int) -> None:
-    new = folder / f"{CHECKPOINT}.new"
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, new)
-    new.replace(folder / CHECKPOINT)
-
-
-def _resume(folder: Path, model: CrossEncoder, optimizer: torch.optim.Optimizer) -> int:
-    path = folder / CHECKPOINT
-    if not path.is_file():
-        return 0
-    kept = torch.load(path, weights_only=True)
-    model.load_state_dict(kept["model"])
-    optimizer.load_state_dict(kept["optimizer"])
-    return int(kept["step"])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from torch.nn import functional
 
 from rag.tune.retriever.sources import Sources
 from rag.tune.retriever.vocabulary import start_vectors
+from rag.tune.schedule import resume, save, share
 
 if TYPE_CHECKING:
     from rag.ports import Vectors
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 TEMPERATURE = 0.05
 STEP = 8  # lengths of batches are multiples of it
-CHECKPOINT = "checkpoint.pt"
 # attention written out: for short texts its backward pass takes half as long here as that of the fused one
 KIND = {"dtype": torch.float32, "attn_implementation": "eager"}
 
@@ -90,21 +89,28 @@ def train(
     folder: Path,
     judge: Callable[[SentenceTransformer], dict[str, float]],
 ) -> None:
-    """Run the plan, from the checkpoint in `folder` if there is one. `judge` is asked at each checkpoint and logged."""
+    """Run the plan, from the checkpoint in `folder` if there is one: it ends where an undisturbed run does.
+
+    `judge` is asked at each checkpoint; its figures go to curve.jsonl there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     lessons, targets = _lessons(sources, teacher, folder)
     free = _free_rows(model)
     optimizer = _optimizer(model, plan)
-    first = _resume(folder, model, optimizer)
+    first = resume(folder, model, optimizer)
     decks = [_batches(deck, model.tokenizer, plan, number) for number, deck in enumerate(lessons)]
-    chooser = random.Random(plan.seed + first)
+    chooser = random.Random(plan.seed)
     model.train()
     started, losses = time.monotonic(), [[0.0] for _ in decks]
-    for step in range(first, plan.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * _share(step, plan)
+    for step in range(plan.steps):
         [kind] = chooser.choices(range(len(decks)), plan.mix)
-        loss = _loss(model, next(decks[kind]), targets, plan)
+        batch = next(decks[kind])
+        if step < first:
+            continue
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * share(step, plan.steps, plan.warm_up)
+        torch.manual_seed(plan.seed * 1_000_003 + step)  # of dropout
+        loss = _loss(model, batch, targets, plan)
         loss.backward()  # type: ignore[no-untyped-call]
         weight = model[0].auto_model.get_input_embeddings().weight
         weight.grad.mul_(free)
@@ -113,7 +119,7 @@ def train(
         optimizer.zero_grad()
         losses[kind].append(float(loss.detach()))
         if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
-            _save(folder, model, optimizer, step + 1)
+            save(folder, model, optimizer, step + 1)
             model.eval()
             figures = {f"loss_{number}": round(float(np.mean(seen[-200:])), 4) for number, seen in enumerate(losses)}
             figures |= {"step": step + 1, "seconds": round(time.monotonic() - started)} | judge(model)
@@ -152,9 +158,9 @@ def _taught(texts: list[str], teacher: SentenceTransformer, path: Path) -> Vecto
             size = max(1, 8192 // _padded(lengths[left[min(len(left), 512) - 1]]))
             batch, left = [missing[row] for row in left[:size]], left[size:]
             known |= dict(zip(batch, _encode(teacher, batch, 128).numpy(), strict=True))
-    vectors = np.stack([known[text] for text in texts])
-    np.savez(path, texts=np.array(texts), vectors=vectors.astype(np.float16))
-    return vectors
+    vectors = np.stack([known[text] for text in texts]).astype(np.float16)  # as a run that goes on will read them
+    np.savez(path, texts=np.array(texts), vectors=vectors)
+    return vectors.astype(np.float32)
 
 
 def _batches(deck: Sequence[Lesson], tokenizer: Any, plan: Plan, number: int) -> Iterator[list[Lesson]]:  # noqa: ANN401
@@ -249,35 +255,6 @@ def _optimizer(model: SentenceTransformer, plan: Plan) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=plan.encoder_rate, weight_decay=0.0, fused=True)
 
 
-def _share(step: int, plan: Plan) -> float:
-    """Of the peak rate: up in a line, down along a cosine to a fiftieth."""
-    if step < plan.warm_up:
-        return (step + 1) / plan.warm_up
-    done = (step - plan.warm_up) / max(plan.steps - plan.warm_up, 1)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _save(folder: Path, model: SentenceTransformer, optimizer: torch.optim.Optimizer, step: int) -> None:
-    new = folder / f"{CHECKPOINT}.new"
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, new)
-    new.replace(folder / CHECKPOINT)
-
-
-def _resume(folder: Path, model: SentenceTransformer, optimizer: torch.optim.Optimizer) -> int:
-    path = folder / CHECKPOINT
-    if not path.is_file():
-        return 0
-    kept = torch.load(path, weights_only=True)
-    model.load_state_dict(kept["model"])
-    optimizer.load_state_dict(kept["optimizer"])
-    return int(kept["step"])
-
-
 def scaled(plan: Plan, steps: int) -> Plan:
     """The plan with another number of steps; a short one still checks in at least twice."""
     return replace(plan, steps=steps, every=min(plan.every, max(steps // 2, 1)), warm_up=min(plan.warm_up, max(steps // 10, 1)))
-
-
-def as_card(plan: Plan) -> dict[str, Any]:
-    """The plan for the model card."""
-    return asdict(plan)
