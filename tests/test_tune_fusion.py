@@ -8,7 +8,7 @@ import pytest
 
 from rag.evaluate.beir import load_set
 from rag.retrieve.features import FEATURES, fitted
-from rag.tune.fusion import TIED, Example, cross_validated, fit, recall, write
+from rag.tune.fusion import TIED, Example, fit, held_out, recall, write
 from rag.tune.sets import grounded, written
 
 DENSE, AGAINST, PRODUCT, ENTITY = (FEATURES.index(name) for name in ("dense", "against", "product", "entity"))
@@ -52,7 +52,7 @@ def test_recall_counts_a_question_whose_candidates_lack_the_answer() -> None:
     found, lost = examples(2)
     lost = Example("en", "lost", "plain", lost.features, np.zeros(10, dtype=np.bool_))
     assert recall([found, lost], fit(examples(), 0.001), k=10) == 0.5
-    assert cross_validated([*examples(), lost], 0.001, np.zeros(len(FEATURES))) < 1
+    assert held_out([*examples(), lost], 0.001, np.zeros(len(FEATURES)))["plain"] < 1
 
 
 def test_written_weights_are_read_back(tmp_path: Path) -> None:

@@ -32,9 +32,8 @@ def fit(examples: Sequence[Example], penalty: float = 0.02) -> Matrix:
         return likelihood.loss(at) + float(shrink @ at**2) / 2
 
     for _ in range(_STEPS):
-        gradient, curvature = likelihood.slope(weights)
-        gradient = gradient + shrink * weights
-        step = np.linalg.solve(curvature + np.diag(shrink + 1e-9), gradient)
+        gradient = likelihood.gradient(weights) + shrink * weights
+        step = np.linalg.solve(likelihood.curvature(weights) + np.diag(shrink + 1e-9), gradient)
         promised = float(gradient @ step)
         rate, before = 1.0, loss(weights)
         while loss(weights - rate * step) > before - 1e-4 * rate * promised and rate > _ENOUGH:
@@ -47,7 +46,7 @@ def fit(examples: Sequence[Example], penalty: float = 0.02) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """Many examples as one matrix; each ends with a row of zeros, which is "none of them"."""
+    """Many examples as one matrix; where declining is an option each ends with a row of zeros, which is "none of them"."""
 
     features: Matrix
     truth: NDArray[np.bool_]
@@ -55,11 +54,11 @@ class Likelihood:
     sizes: NDArray[np.intp]
 
     @classmethod
-    def of(cls, examples: Sequence[Example]) -> Likelihood:
-        """Stack them."""
-        width = max(features.shape[1] for features, _ in examples)
-        rows = [np.vstack([features.reshape(-1, width), np.zeros((1, width))]) for features, _ in examples]
-        truth = [np.append(np.asarray(right, dtype=np.bool_), not any(right)) for _, right in examples]
+    def of(cls, examples: Sequence[Example], declining: bool = True) -> Likelihood:
+        """Stack them. Without declining each example has a right candidate."""
+        width, more = max(features.shape[1] for features, _ in examples), int(declining)
+        rows = [np.vstack([features.reshape(-1, width), np.zeros((more, width))]) for features, _ in examples]
+        truth = [np.append(np.asarray(right, dtype=np.bool_), [not any(right)] * more).astype(np.bool_) for _, right in examples]
         sizes = np.array([len(right) for right in truth], dtype=np.intp)
         return cls(np.concatenate(rows), np.concatenate(truth), np.cumsum(sizes) - sizes, sizes)
 
@@ -69,14 +68,18 @@ class Likelihood:
         given = np.add.reduceat(shares * self.truth, self.starts)
         return float(-np.log(np.maximum(given, 1e-300)).mean())
 
-    def slope(self, weights: Matrix) -> tuple[Matrix, Matrix]:
-        """Gradient: features expected by the model less those expected given the truth. Curvature: its convex part."""
+    def gradient(self, weights: Matrix) -> Matrix:
+        """Of the loss: features expected by the model less those expected given the truth."""
         model = self._shares(weights)
         right = model * self.truth
         right /= np.repeat(np.maximum(np.add.reduceat(right, self.starts), 1e-300), self.sizes)
+        return np.asarray((model - right) @ self.features / len(self.sizes))
+
+    def curvature(self, weights: Matrix) -> Matrix:
+        """Of the loss, its convex part."""
+        model = self._shares(weights)
         expected = np.add.reduceat(model[:, None] * self.features, self.starts)
-        curvature = (self.features.T * model) @ self.features - expected.T @ expected
-        return (model - right) @ self.features / len(self.sizes), curvature / len(self.sizes)
+        return np.asarray(((self.features.T * model) @ self.features - expected.T @ expected) / len(self.sizes))
 
     def _shares(self, weights: Matrix) -> Matrix:
         scores = self.features @ weights

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from rag import build
+from rag.answer.fit import Likelihood
 from rag.evaluate.answers import on_the_day
 from rag.evaluate.beir import load_set, unpack
 from rag.evaluate.garble import NOISES, garble
@@ -117,23 +118,14 @@ def fit(examples: Sequence[Example], penalty: float, start: Weights | None = Non
     Minimises the mean negative log likelihood of the conditional logit (McFadden 1974) plus `penalty` / 2 * |w - start|^2 by
     L-BFGS-B, each weight on its side of zero: the same examples always give the same weights.
     """
-    usable = [(_tied(example.features), example.right) for example in examples if example.right.any()]
-    features, right = np.concatenate([f for f, _ in usable]), np.concatenate([r for _, r in usable])
-    sizes = np.array([len(r) for _, r in usable])
-    starts = np.cumsum(sizes) - sizes
+    usable = [(_tied(example.features), list(example.right)) for example in examples if example.right.any()]
+    likelihood = Likelihood.of(usable, declining=False)
     center = np.zeros(len(FEATURES)) if start is None else start
 
-    def shares(scores: Weights) -> Weights:
-        raised = np.exp(scores - np.repeat(np.maximum.reduceat(scores, starts), sizes))
-        return np.asarray(raised / np.repeat(np.add.reduceat(raised, starts), sizes))
-
     def loss(weights: Weights) -> tuple[float, Weights]:
-        model = shares(features @ weights)
-        given = np.maximum(np.add.reduceat(model * right, starts), 1e-300)
-        truth = model * right / np.repeat(given, sizes)
         away = weights - center
-        value = -np.log(given).mean() + penalty / 2 * float(away @ away)
-        return float(value), (model - truth) @ features / len(sizes) + penalty * away
+        value = likelihood.loss(weights) + penalty / 2 * float(away @ away)
+        return value, likelihood.gradient(weights) + penalty * away
 
     sides = [(-np.inf, 0.0) if name in WORSE else (0.0, np.inf) for name in FEATURES]
     first = np.clip(center, [low for low, _ in sides], [high for _, high in sides])
@@ -149,22 +141,22 @@ def recall(examples: Sequence[Example], weights: Weights, k: int = 5) -> float:
     return float(np.mean(hits)) if hits else 0.0
 
 
-def cross_validated(examples: Sequence[Example], penalty: float, shared: Weights) -> float:
-    """Mean recall@5 by source, each source counting alike, of weights that never saw the group that they rank."""
+def held_out(examples: Sequence[Example], penalty: float, shared: Weights) -> dict[str, float]:
+    """Source -> recall@5 of weights that never saw the group that they rank."""
     groups = sorted({example.group for example in examples})
-    fold = {group: number % FOLDS for number, group in enumerate(groups)}
-    hits: dict[str, list[bool]] = {}
+    hits: dict[str, list[float]] = {}
     for number in range(FOLDS):
-        weights = fit([example for example in examples if fold[example.group] != number], penalty, shared)
-        for example in (example for example in examples if fold[example.group] == number):
-            hits.setdefault(example.source, []).append(recall([example], weights) > 0)
-    return float(np.mean([np.mean(values) for values in hits.values()]))
+        out = set(groups[number::FOLDS])
+        weights = fit([example for example in examples if example.group not in out], penalty, shared)
+        for example in (example for example in examples if example.group in out):
+            hits.setdefault(example.source, []).append(recall([example], weights))
+    return {source: float(np.mean(hits[source])) for source in sorted(hits)}
 
 
 def tune_fusion(
     settings: Settings, gold: Path, sets: Mapping[Path, Language], out: Path = FILE, progress: Progress = lambda *_: None
 ) -> list[dict[str, object]]:
-    """Fit both languages and write the weights to `out`; rows for a table: language, source, recall@5 before and after.
+    """Fit both languages and write the weights to `out`; rows for a table: language, source, recall@5.
 
     Each language starts from weights fitted on both, which is what its own examples may move it away from.
     """
@@ -177,9 +169,10 @@ def tune_fusion(
     before, chosen, rows = fitted(out) if out.is_file() else fitted(), {}, []
     for language in get_args(Language):
         own = [example for example in examples if example.language == language]
-        best = max(PENALTIES, key=lambda penalty: (cross_validated(own, penalty, shared), penalty))
+        validated = {penalty: held_out(own, penalty, shared) for penalty in PENALTIES}
+        best = max(PENALTIES, key=lambda penalty: (np.mean(list(validated[penalty].values())), penalty))  # sources count alike
         chosen[language] = fit(own, best, shared)
-        for source in sorted({example.source for example in own}):
+        for source, validation in validated[best].items():
             of_source = [example for example in own if example.source == source]
             rows.append(
                 {
@@ -188,7 +181,8 @@ def tune_fusion(
                     "n": len(of_source),
                     "before": recall(of_source, before[language]),
                     "after": recall(of_source, chosen[language]),
-                    "cross-validated": _held_out(own, source, best, shared),
+                    "cross-validated": validation,
+                    "among the candidates": float(np.mean([example.right.any() for example in of_source])),
                 }
             )
     write(chosen, out)
@@ -202,16 +196,6 @@ def write(weights: Mapping[Language, Weights], path: Path) -> None:
         lines += ["", f"[{language}]"]
         lines += [f"{name} = {value:.3f}" for name, value in zip(FEATURES, values, strict=True) if abs(value) >= 0.0005]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _held_out(examples: Sequence[Example], source: str, penalty: float, shared: Weights) -> float:
-    groups = sorted({example.group for example in examples})
-    hits: list[bool] = []
-    for number in range(FOLDS):
-        out = set(groups[number::FOLDS])
-        weights = fit([example for example in examples if example.group not in out], penalty, shared)
-        hits += [recall([e], weights) > 0 for e in examples if e.group in out and e.source == source]
-    return float(np.mean(hits))
 
 
 def _tied(features: NDArray[np.float64]) -> NDArray[np.float64]:
