@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Literal
@@ -176,9 +178,8 @@ def load(**overrides: object) -> Settings:
     known |= {f"{PREFIX}{name.upper()}" for name, info in Settings.model_fields.items() if name in _sections()}
     for variable in sorted(os.environ):
         if variable.startswith(PREFIX) and variable not in known:
-            raise SettingsError(
-                expected=f"one of {', '.join(sorted(known))}", found=f"the variable {variable}", remedy="unset or rename it"
-            )
+            expected = f"a variable such as {_nearest(variable, known)}"
+            raise SettingsError(expected=expected, found=f"the variable {variable}", remedy="unset or rename it")
     if FILE_VARIABLE in os.environ and not settings_file().is_file():
         raise SettingsError(expected=f"a file at {settings_file()}", found="none", remedy=f"write it or unset {FILE_VARIABLE}")
     try:
@@ -193,11 +194,16 @@ def _sections() -> set[str]:
     return {key.split(".")[0] for key in known_keys() if "." in key}
 
 
+def _nearest(name: str, names: Iterable[str]) -> str:
+    """The three that are spelt most like it."""
+    return ", ".join(difflib.get_close_matches(name, names, 3, 0))
+
+
 def _explain(error: ValidationError) -> SettingsError:
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        expected = f"one of the settings {', '.join(known_keys())}"
+        expected = f"a setting such as {_nearest(key, known_keys())}"
         return SettingsError(expected=expected, found=f"the unknown setting {key}", remedy="remove or rename it")
     return SettingsError(
         expected=f"for {key}: {first['msg']}",

@@ -17,7 +17,7 @@ from rag.tune.retriever import sources as sets
 from rag.tune.retriever.card import card
 from rag.tune.retriever.export import export
 from rag.tune.retriever.sources import Sources, authored, gather
-from rag.tune.retriever.train import KIND, Plan, extend, train
+from rag.tune.retriever.train import KIND, Plan, blend, extend, train
 from rag.tune.retriever.vocabulary import choose, start_vectors
 
 GLOSSES = {"电池": ["battery"], "价格": ["price"], "退货": ["to return", "returns"], "电": ["battery"], "池": ["days"]}
@@ -93,6 +93,18 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(base: Path, tmp_path: P
         torch.testing.assert_close(model.state_dict()[name], value, rtol=0, atol=0)
 
 
+def test_blending_goes_part_of_the_way_back_and_leaves_the_words(base: Path, tmp_path: Path) -> None:
+    model, whole, english = run(base, tmp_path, 4), run(base, tmp_path, 4), teacher(base)
+    blend(model, english, 0.5)
+    own, before, after = (dict(one[0].auto_model.named_parameters()) for one in (model, whole, english))
+    for name, weight in own.items():
+        expected = before[name] if "word_embeddings" in name else (before[name] + after[name]) / 2
+        torch.testing.assert_close(weight, expected)
+    blend(model, english, 1)
+    texts = ["How long does it last?"]
+    assert model.encode(texts) == pytest.approx(english.encode(texts), abs=1e-5)
+
+
 def test_what_is_exported_computes_the_same_in_half_the_size(base: Path, tmp_path: Path) -> None:
     model = extended(base)
     texts = ["电池 battery", "How long does it last?", "价格"]
@@ -105,9 +117,10 @@ def test_what_is_exported_computes_the_same_in_half_the_size(base: Path, tmp_pat
 
 
 def test_the_pairs_written_for_shoptalk_are_whole() -> None:
-    rows = authored()
-    assert len(rows) > 500
-    for row in rows:
+    learnt, unseen = authored()
+    assert len(learnt) > 800
+    assert len(unseen) == pytest.approx(len(learnt) / (sets.UNSEEN - 1), rel=0.3)
+    for row in learnt + unseen:
         assert set(row) == {"topic", "en", "zh", "en_answer", "zh_answer"}
         assert len(row["en"]) == len(row["zh"]) == 3
         assert all(
@@ -129,6 +142,11 @@ def test_pairs_that_a_released_model_may_not_learn_from_stay_out(tmp_path: Path,
 
 
 def test_the_card_tells_data_licences_seed_and_figures() -> None:
-    text = card(Plan(seed=7), SOURCES, 4, 3, {"nearest": 0.1}, {"nearest": 0.9})
+    text = card(Plan(seed=7), SOURCES, 4, "", {"nearest": 0.1}, {"nearest": 0.9})
+    assert "the extended vocabulary untrained" in text
+    assert "--start" not in text
     for part in ("| nearest | 0.1 | 0.9 |", "seed 7", "0" * 64, "CC BY-SA 4.0", "tatoeba", "| parallel sentences | 24 |"):
         assert part in text
+    further = card(Plan(), SOURCES, 4, "taught@12", {"nearest": 0.1}, {"nearest": 0.9})
+    assert "--start FOLDER` (seed 0) on two cores." in further
+    assert "FOLDER held `taught@12`" in further

@@ -47,6 +47,7 @@ def tune_retriever(
     out: Annotated[Path, typer.Option(help="Where checkpoints and, in model/, the embedder go")],
     steps: Annotated[int, typer.Option(min=2, help="Steps of training")] = 1200,
     seed: Annotated[int, typer.Option(help="Of sampling and dropout")] = 0,
+    start: Annotated[Path | None, typer.Option(help="A bilingual embedder to teach more")] = None,
     home: Home = None,
 ) -> None:
     """Teach the English embedder Chinese and shop questions; a killed run goes on from its checkpoint."""
@@ -54,10 +55,10 @@ def tune_retriever(
 
     share()
     from rag.tune.retriever.flow import tune_retriever as run
-    from rag.tune.retriever.train import Plan, scaled
+    from rag.tune.retriever.train import FURTHER, Plan, scaled
 
-    plan = scaled(replace(Plan(), seed=seed), steps)
-    for name, value in run(data, load(home=home).corpus, out, plan).items():
+    plan = scaled(replace(FURTHER if start else Plan(), seed=seed), steps)
+    for name, value in run(data, load(home=home).corpus, out, plan, start).items():
         typer.echo(f"{name}: {value:g}")
     typer.echo(f"the embedder is in {out / 'model'}: set models.embedder to that folder")
 

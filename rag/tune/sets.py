@@ -31,11 +31,16 @@ def grounded(folder: Path, target: Path) -> Path:
 
 
 def written(target: Path, language: Language) -> Path:
-    """The pairs written for Shoptalk as a FAQ: the first way to ask is the entry's title, the others are asked."""
+    """The entries written for Shoptalk that its embedder has not learnt from, as a set in the BEIR layout.
+
+    Every other one is an entry of a FAQ: the first way to ask is its title, and the others are asked. Of the rest, the answer is
+    a passage without a title.
+    """
     entries, questions, relevant = [], [], []
-    for number, row in enumerate(authored()):
-        entries.append({"_id": f"f{number}", "title": row[language][0], "text": row[f"{language}_answer"]})
-        for place, question in enumerate(row[language][1:]):
+    for number, row in enumerate(authored()[1]):
+        faq = number % 2 == 0
+        entries.append({"_id": f"f{number}", "title": row[language][0] if faq else "", "text": row[f"{language}_answer"]})
+        for place, question in enumerate(row[language][faq:]):
             questions.append({"_id": f"f{number}q{place}", "text": question})
             relevant.append((f"f{number}q{place}", f"f{number}"))
     return _write(target, entries, questions, relevant)

@@ -34,10 +34,13 @@ class Ranking:
 
 
 def chosen(pairs: Iterable[Pair], most: int) -> list[Pair]:
-    """At most `most` pairs of question and passage, as even a share of each set as there is. Intents ("=") are no answers."""
+    """At most `most` pairs of question and passage, as even a share of each set as there is.
+
+    Those of intents ("set=intent") are no answers.
+    """
     sets: dict[str, list[Pair]] = {}
     for pair in dict.fromkeys(pairs):
-        if "=" not in pair[2]:
+        if "/" in pair[2] or "=" not in pair[2]:
             sets.setdefault(pair[2].partition("/")[0], []).append(pair)
     taken: list[Pair] = []
     for left, (_, rows) in zip(range(len(sets), 0, -1), sorted(sets.items(), key=lambda item: len(item[1])), strict=True):

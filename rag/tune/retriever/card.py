@@ -21,14 +21,16 @@ dictionary, then trained so that a Chinese sentence lands where its English tran
 question lands near the passage that answers it. 384 dimensions, mean pooling, unit length, at most 256 tokens. Traditional
 characters are to be simplified first; Shoptalk does.
 
-Made by `python -m rag tune retriever --data DIR` (seed {seed}) on two cores. Data digest (sha256): `{digest}`.
+Made by `python -m rag tune retriever --data DIR --out DIR{start}` (seed {seed}) on two cores. Data digest (sha256):
+`{digest}`.{origin}
 
 | | before | after |
 |---|---|---|
 {figures}
 
-Measured on {held_out} held-out parallel sentences; "before" is the extended vocabulary untrained. Retrieval figures are in the
-README of Shoptalk, each with its command.
+Measured on what was not learnt from: {held_out} parallel sentences, and {unseen} entries written for Shoptalk, each question of
+which is to find its answer among theirs and 1,000 others. "Before" is {beginning}.
+Retrieval figures are in the README of Shoptalk, each with its command.
 
 ## Data
 {data}
@@ -49,11 +51,15 @@ speak of only by the dictionary. Distances say what is near, not what is true.
 """
 
 
-def card(plan: Plan, sources: Sources, added: int, held_out: int, before: Mapping[str, float], after: Mapping[str, float]) -> str:
-    """Data and licences, seed, command, before and after, as Markdown."""
+def card(plan: Plan, sources: Sources, added: int, origin: str, before: Mapping[str, float], after: Mapping[str, float]) -> str:
+    """Data and licences, seed, command, before and after, as Markdown. `origin`: the model that a second training began with."""
     return FRAME.format(
         added=added,
-        held_out=held_out,
+        held_out=len(sources.held_out),
+        unseen=len(sources.unseen),
+        start=" --start FOLDER" if origin else "",
+        origin=f" FOLDER held `{origin}`." if origin else "",
+        beginning=f"`{origin}`" if origin else "the extended vocabulary untrained",
         seed=plan.seed,
         digest=sources.digest,
         figures="\n".join(f"| {name} | {before[name]} | {value} |" for name, value in after.items()),

@@ -10,57 +10,85 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from rag.models.resolve import resolve_embedder
+from rag.models.resolve import identity, resolve_embedder
+from rag.ports import Vectors
 from rag.tune.retriever.card import card
 from rag.tune.retriever.export import export
-from rag.tune.retriever.sources import Sources, gather
-from rag.tune.retriever.train import KIND, Plan, extend, train
+from rag.tune.retriever.sources import Sources, authored, gather
+from rag.tune.retriever.train import Plan, blend, extend, load, train
 from rag.tune.retriever.vocabulary import choose, dictionary
+from rag.types import Language
 
 BASE = "minilm"
 VOCABULARY = 17_000  # tokens added: what 60 MB in float16 leave room for
-HELD_OUT = 600  # parallel sentences that are measured on, never learnt from
+LANGUAGES: tuple[Language, ...] = ("en", "zh")
+OTHERS = 1000  # answers that were learnt, among which an unseen question must find its own
 
 
-def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan) -> dict[str, float]:
+def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan, start: Path | None = None) -> dict[str, float]:
     """Teach the English embedder Chinese and shop questions; the finished model lies in out/model. Returns its figures.
 
-    A killed run goes on from its last checkpoint in `out`. Raises DataError naming what is missing, ModelMissing.
+    With `start`, a bilingual embedder of this kind learns more. A killed run goes on from its last checkpoint in `out`. Raises
+    DataError naming what is missing, ModelMissing.
     """
     glosses = dictionary()
     sources = gather(data, glosses, plan.seed)
     base = resolve_embedder(BASE)
-    teacher = SentenceTransformer(str(base), device="cpu", local_files_only=True, model_kwargs=KIND)
+    teacher = load(base)
     out.mkdir(parents=True, exist_ok=True)
-    tokens = _tokens(out / "tokens.json", sources, corpus, glosses, frozenset(teacher.tokenizer.get_vocab()))
-    model = extend(base, tokens, glosses)
-    held_out, sources.parallel[:] = sources.parallel[:HELD_OUT], sources.parallel[HELD_OUT:]
-    judge = judging(held_out, teacher)
+    if start is None:
+        tokens = _tokens(out / "tokens.json", sources, corpus, glosses, frozenset(teacher.tokenizer.get_vocab()))
+        model = extend(base, tokens, glosses)
+    else:
+        model = load(start)
+    judge = judging(sources, teacher)
     before = judge(model)
     train(model, teacher, sources, plan, out, judge)
+    blend(model, teacher, plan.blend)
     after = judge(model)
     export(model, out / "model")
-    (out / "model" / "README.md").write_text(card(plan, sources, len(tokens), HELD_OUT, before, after), encoding="utf-8")
+    origin = "" if start is None else identity(start)
+    text = card(plan, sources, len(model.tokenizer) - len(teacher.tokenizer), origin, before, after)
+    (out / "model" / "README.md").write_text(text, encoding="utf-8")
     return after
 
 
-def judging(pairs: list[tuple[str, str]], teacher: SentenceTransformer) -> Callable[[SentenceTransformer], dict[str, float]]:
-    """What a model is measured by: is the English translation of a Chinese sentence the nearest of all, and how near."""
-    english = [english for _, english in pairs]
+def judging(sources: Sources, teacher: SentenceTransformer) -> Callable[[SentenceTransformer], dict[str, float]]:
+    """What a model is measured by, on what it never learnt from: translations, and questions among answers."""
+    chinese, english = (list(side) for side in zip(*sources.held_out, strict=True))
     wanted = teacher.encode(english, normalize_embeddings=True, show_progress_bar=False)
+    answers = sources.unseen + authored()[0][:OTHERS]
 
     def judge(model: SentenceTransformer) -> dict[str, float]:
-        with torch.autocast("cpu", torch.bfloat16):
-            vectors = model.encode([chinese for chinese, _ in pairs], normalize_embeddings=True, show_progress_bar=False)
-            own = model.encode(english, normalize_embeddings=True, show_progress_bar=False)
+        def vectors(texts: list[str]) -> Vectors:
+            with torch.autocast("cpu", torch.bfloat16):
+                made: Vectors = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+            return made
+
+        translated = vectors(chinese)
         found = {
-            "chinese to English, first": float((np.argmax(vectors @ wanted.T, axis=1) == np.arange(len(pairs))).mean()),
-            "cosine of Chinese to the English teacher": float((vectors * wanted).sum(axis=1).mean()),
-            "cosine of English to the English teacher": float((own * wanted).sum(axis=1).mean()),
+            "Chinese sentence, its English first": _first(translated, wanted, 1),
+            "cosine of Chinese to the English teacher": float((translated * wanted).sum(axis=1).mean()),
+            "cosine of English to the English teacher": float((vectors(english) * wanted).sum(axis=1).mean()),
         }
+        documents = {own: vectors([row[f"{own}_answer"] for row in answers]) for own in LANGUAGES}
+        for own in LANGUAGES:
+            asked = vectors([question for row in sources.unseen for question in row[own]])
+            for other in LANGUAGES:
+                name = f"unseen question in {own}, its answer in {other} among the first five"
+                found[name] = _first(asked, documents[other], 5, len(asked) // max(len(sources.unseen), 1))
         return {name: round(value, 4) for name, value in found.items()}
 
     return judge
+
+
+def _first(asked: Vectors, documents: Vectors, depth: int, per_row: int = 1) -> float:
+    """Share of rows whose own document is among the `depth` nearest; every `per_row` rows belong to one document."""
+    if not len(asked):
+        return 0.0
+    cosines = asked @ documents.T
+    own = cosines[np.arange(len(asked)), np.arange(len(asked)) // per_row]
+    return float(((cosines > own[:, None]).sum(axis=1) < depth).mean())
 
 
 def _tokens(path: Path, sources: Sources, corpus: Path, glosses: dict[str, list[str]], known: frozenset[str]) -> list[str]:

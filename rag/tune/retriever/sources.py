@@ -7,8 +7,9 @@ import hashlib
 import itertools
 import json
 import random
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,20 +33,29 @@ LICENCES = {  # of every set used, for the card
 }
 
 
+HELD_OUT = 600  # parallel sentences
+UNSEEN = 12  # one of so many written entries is not learnt from
+
+Entry = dict[str, Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Texts by what they teach.
 
     parallel: (Chinese, English) saying the same; glosses: the same for dictionary words; pairs: (question, passage that answers
-    it or question that asks the same) with the name of the group within which other passages are hard negatives; english: texts
-    that must keep the vector they have.
+    it or question that asks the same) with the name of the group within which other passages are hard negatives, or, after a "=",
+    are as right; english: texts
+    that must keep the vector they have. held_out and unseen are measured on, never learnt from.
     """
 
     parallel: list[tuple[str, str]]
     glosses: list[tuple[str, str]]
     pairs: list[tuple[str, str, str]]
     english: list[str]
-    digest: str  # sha256 over all of it, hex
+    digest: str  # sha256 over all that is learnt, hex
+    held_out: list[tuple[str, str]] = field(default_factory=list)  # parallel sentences
+    unseen: list[Entry] = field(default_factory=list)  # entries of shop_pairs.jsonl
 
     def chinese(self) -> Iterator[str]:
         """Every text that may hold Chinese."""
@@ -55,15 +65,18 @@ class Sources:
 
 def gather(folder: Path, glosses: dict[str, list[str]], seed: int) -> Sources:
     """All that may be trained on under `folder`. Raises DataError naming the set that is missing."""
-    parallel = [*_parallel(folder), *_authored_parallel()]
-    words = [(word, "; ".join(meanings[:2])) for word, meanings in glosses.items() if meanings and _is_common(word)]
-    pairs = [*_questions_with_passages(folder), *_evidence(folder), *_intents(folder, seed), *_authored_pairs()]
-    english = list(dict.fromkeys(_english(folder)))
+    seen, unseen = authored()
     shuffler = random.Random(seed)
+    parallel = list(_parallel(folder))
+    shuffler.shuffle(parallel)
+    held_out, parallel = parallel[:HELD_OUT], [*parallel[HELD_OUT:], *_authored_parallel(seen)]
+    words = [(word, "; ".join(meanings[:2])) for word, meanings in glosses.items() if meanings and _is_common(word)]
+    pairs = [*_questions_with_passages(folder), *_evidence(folder), *_intents(folder, seed), *_authored_pairs(seen)]
+    english = list(dict.fromkeys(_english(folder)))
     for rows in (parallel, words, pairs, english):
         shuffler.shuffle(rows)
     digest = hashlib.sha256(json.dumps([parallel, words, pairs, english], ensure_ascii=False).encode()).hexdigest()
-    return Sources(parallel, words, pairs, english, digest)
+    return Sources(parallel, words, pairs, english, digest, held_out, unseen)
 
 
 def _parallel(folder: Path) -> Iterator[tuple[str, str]]:
@@ -125,21 +138,25 @@ def _english(folder: Path) -> Iterator[str]:
     yield from (row["text"] for row in _rows(folder / "banking77" / "train.jsonl"))
 
 
-def authored() -> list[dict[str, Any]]:
-    """The entries of shop_pairs.jsonl."""
-    return list(_rows(PAIRS))
+def authored() -> tuple[list[Entry], list[Entry]]:
+    """The entries of shop_pairs.jsonl: those that are learnt from, and those that are not, which stay the same as more come."""
+    learnt: list[Entry] = []
+    unseen: list[Entry] = []
+    for row in _rows(PAIRS):
+        (learnt if zlib.crc32(row["en"][0].encode()) % UNSEEN else unseen).append(row)
+    return learnt, unseen
 
 
-def _authored_parallel() -> Iterator[tuple[str, str]]:
-    for row in authored():
+def _authored_parallel(entries: list[Entry]) -> Iterator[tuple[str, str]]:
+    for row in entries:
         yield row["zh_answer"], row["en_answer"]
         yield from zip(row["zh"], row["en"], strict=True)
 
 
-def _authored_pairs() -> Iterator[tuple[str, str, str]]:
+def _authored_pairs(entries: list[Entry]) -> Iterator[tuple[str, str, str]]:
     """Question and answer in one language, across languages, and two ways of asking."""
-    for row in authored():
-        group = f"shop/{row['topic']}"
+    for number, row in enumerate(entries):
+        group = f"shop/{row['topic']}={number}"
         for own, other in (("en", "zh"), ("zh", "en")):
             yield from ((question, row[f"{own}_answer"], group) for question in row[own])
             yield from ((question, row[f"{other}_answer"], group) for question in row[own][:2])
