@@ -9,6 +9,7 @@ import pytest
 from rag.evaluate.beir import load_set
 from rag.retrieve.features import FEATURES, fitted
 from rag.tune.fusion import TIED, Example, fit, held_out, recall, write
+from rag.tune.retriever.sources import authored
 from rag.tune.sets import grounded, written
 
 DENSE, AGAINST, PRODUCT, ENTITY = (FEATURES.index(name) for name in ("dense", "against", "product", "entity"))
@@ -74,6 +75,11 @@ def test_grounded_conversations_become_a_retrieval_set(tmp_path: Path) -> None:
     assert found.queries[1].history[0].text == "Returns?" and found.unjudged == 1
 
 
-def test_the_pairs_written_for_shoptalk_become_a_faq(tmp_path: Path) -> None:
+def test_what_the_embedder_never_learnt_is_half_a_faq_and_half_passages(tmp_path: Path) -> None:
     found = load_set(written(tmp_path, "zh"))
-    assert len(found.queries) > 1000 and all(len(query.relevant) == 1 for query in found.queries)
+    learnt, unseen = authored()
+    assert len(found.queries) == 2 * ((len(unseen) + 1) // 2) + 3 * (len(unseen) // 2)
+    assert all(len(query.relevant) == 1 for query in found.queries)
+    entries = [json.loads(line) for line in (tmp_path / "corpus.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [bool(entry["title"]) for entry in entries[:4]] == [True, False, True, False]
+    assert not {entry["text"] for entry in entries} & {row["zh_answer"] for row in learnt}

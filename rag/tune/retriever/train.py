@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import random
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 TEMPERATURE = 0.05
 STEP = 8  # lengths of batches are multiples of it
+WINDOW = 16_000  # lessons from which batches of like length, or of one group, are made at a time
 # attention written out: for short texts its backward pass takes half as long here as that of the fused one
 KIND = {"dtype": torch.float32, "attn_implementation": "eager"}
 
@@ -50,7 +52,7 @@ class Plan:
 
 
 # of a model that reads Chinese already: slower, and more of the questions
-FURTHER = Plan(encoder_rate=1e-4, word_rate=1e-3, mix=(0.25, 0.03, 0.22, 0.5))
+FURTHER = Plan(encoder_rate=1.5e-4, word_rate=1e-3, mix=(0.25, 0.03, 0.22, 0.5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,20 +172,26 @@ def _lessons(sources: Sources, teacher: SentenceTransformer, folder: Path) -> tu
 
 def _taught(texts: list[str], teacher: SentenceTransformer, path: Path) -> Vectors:
     """The teacher's unit vectors, shape (len(texts), width); those that `path` keeps are not made again."""
+    keys = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts]
     known: dict[str, Vectors] = {}
     if path.is_file():
         with np.load(path) as kept:
-            known = dict(zip(kept["texts"].tolist(), kept["vectors"].astype(np.float32), strict=True))
-    missing = [text for text in texts if text not in known]
+            known = dict(zip(kept["keys"].tolist(), kept["vectors"].astype(np.float32), strict=True))
+    missing, names = [], []
+    for key, text in zip(keys, texts, strict=True):
+        if key not in known:
+            missing.append(text)
+            names.append(key)
     lengths = np.minimum(_lengths(missing, teacher.tokenizer), 128)
     left = [int(row) for row in np.argsort(lengths, kind="stable")]
     with torch.no_grad():
         while left:
             size = max(1, 8192 // _padded(lengths[left[min(len(left), 512) - 1]]))
-            batch, left = [missing[row] for row in left[:size]], left[size:]
-            known |= dict(zip(batch, _encode(teacher, batch, 128).numpy(), strict=True))
-    vectors = np.stack([known[text] for text in texts]).astype(np.float16)  # as a run that goes on will read them
-    np.savez(path, texts=np.array(texts), vectors=vectors)
+            batch, left = left[:size], left[size:]
+            made = _encode(teacher, [missing[row] for row in batch], 128).numpy()
+            known |= dict(zip([names[row] for row in batch], made, strict=True))
+    vectors = np.stack([known[key] for key in keys]).astype(np.float16)  # as a run that goes on will read them
+    np.savez(path, keys=np.array(keys), vectors=vectors)
     return vectors.astype(np.float32)
 
 
@@ -199,10 +207,10 @@ def _batches(deck: Sequence[Lesson], tokenizer: Any, plan: Plan, number: int) ->
     while True:
         rows = list(range(len(deck)))
         order.shuffle(rows)
-        for start in range(0, len(rows), 4000):
+        for start in range(0, len(rows), WINDOW):
             near = order.random() < 0.5
             window = sorted(
-                rows[start : start + 4000], key=lambda row: (deck[row].group.split("=")[0] if near else "", lengths[row])
+                rows[start : start + WINDOW], key=lambda row: (deck[row].group.split("=")[0] if near else "", lengths[row])
             )
             batches: list[list[int]] = []
             while window:
