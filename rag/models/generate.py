@@ -58,14 +58,26 @@ class TransformersGenerator:
 
     def count(self, messages: Sequence[Turn]) -> int:
         """Tokens of the rendered prompt."""
-        return len(self._render(messages))
+        return len(self.tokens(messages))
+
+    def tokens(self, messages: Sequence[Turn]) -> list[int]:
+        """Prompt tokens by the model's own chat template; special tokens written in a message become plain text."""
+        tokenizer = self.load().tokenizer
+        special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+        content = [{"role": turn.role, "content": _without(turn.text, special)} for turn in messages]
+        return list(tokenizer.apply_chat_template(content, add_generation_prompt=True, return_dict=True)["input_ids"])
+
+    def ending(self, reply: str) -> list[int]:
+        """Tokens of a reply as the model is to write it, up to the one that ends its message."""
+        tokenizer = self.load().tokenizer
+        return [*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
     def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[str]:
         """Pieces of the greedy reply, whole characters each, no special tokens. Raises ModelFailed."""
         from tokenizers.decoders import DecodeStream
 
         loaded = self.load()
-        prompt = self._render(messages)
+        prompt = self.tokens(messages)
         room = loaded.model.config.max_position_embeddings
         if len(prompt) + max_tokens > room:
             raise self._failed(
@@ -100,13 +112,6 @@ class TransformersGenerator:
             yield token
             written.append(token)
             given = [token]
-
-    def _render(self, messages: Sequence[Turn]) -> list[int]:
-        """Prompt tokens by the model's own chat template; special tokens written in a message become plain text."""
-        tokenizer = self.load().tokenizer
-        special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-        content = [{"role": turn.role, "content": _without(turn.text, special)} for turn in messages]
-        return list(tokenizer.apply_chat_template(content, add_generation_prompt=True, return_dict=True)["input_ids"])
 
     def _load(self) -> Loaded:
         share()

@@ -16,7 +16,7 @@ library_name: sentence-transformers
 ---
 # Shoptalk's embedder: MiniLM that reads Chinese
 
-all-MiniLM-L6-v2 with {added:,} Chinese words and characters added to its vocabulary, each started from the English glosses of a
+all-MiniLM-L6-v2 with {chinese:,} Chinese words and characters in its vocabulary, each started from the English glosses of a
 dictionary, then trained so that a Chinese sentence lands where its English translation is, English stays where it was, and a
 question lands near the passage that answers it. 384 dimensions, mean pooling, unit length, at most 256 tokens. Traditional
 characters are to be simplified first; Shoptalk does.
@@ -51,10 +51,10 @@ speak of only by the dictionary. Distances say what is near, not what is true.
 """
 
 
-def card(plan: Plan, sources: Sources, added: int, origin: str, before: Mapping[str, float], after: Mapping[str, float]) -> str:
+def card(plan: Plan, sources: Sources, chinese: int, origin: str, before: Mapping[str, float], after: Mapping[str, float]) -> str:
     """Data and licences, seed, command, before and after, as Markdown. `origin`: the model that a second training began with."""
     return FRAME.format(
-        added=added,
+        chinese=chinese,
         held_out=len(sources.held_out),
         unseen=len(sources.unseen),
         start=" --start FOLDER" if origin else "",

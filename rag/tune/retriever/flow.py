@@ -15,7 +15,7 @@ from rag.ports import Vectors
 from rag.tune.retriever.card import card
 from rag.tune.retriever.export import export
 from rag.tune.retriever.sources import Sources, authored, gather
-from rag.tune.retriever.train import Plan, blend, extend, load, train
+from rag.tune.retriever.train import Plan, blend, extend, is_chinese, load, train
 from rag.tune.retriever.vocabulary import choose, dictionary
 from rag.types import Language
 
@@ -48,7 +48,7 @@ def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan, start: Path 
     after = judge(model)
     export(model, out / "model")
     origin = "" if start is None else identity(start)
-    text = card(plan, sources, len(model.tokenizer) - len(teacher.tokenizer), origin, before, after)
+    text = card(plan, sources, sum(map(is_chinese, model.tokenizer.get_vocab())), origin, before, after)
     (out / "model" / "README.md").write_text(text, encoding="utf-8")
     return after
 

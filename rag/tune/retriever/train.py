@@ -275,8 +275,13 @@ def _free_rows(model: SentenceTransformer) -> torch.Tensor:
     """Shape (vocabulary, 1): 1 for Chinese tokens, 0 for the English ones, which keep their vectors."""
     vocabulary = model.tokenizer.get_vocab()
     free = torch.zeros(len(vocabulary), 1)
-    free[[id for token, id in vocabulary.items() if "\u3400" <= token[0] <= "\u9fff"]] = 1
+    free[[id for token, id in vocabulary.items() if is_chinese(token)]] = 1
     return free
+
+
+def is_chinese(token: str) -> bool:
+    """Whether a token of a vocabulary is a Chinese word or character."""
+    return "\u3400" <= token[0] <= "\u9fff"
 
 
 def _optimizer(model: SentenceTransformer, plan: Plan) -> torch.optim.Optimizer:
