@@ -21,14 +21,19 @@ LEVELS = (
     {"searching", "__main__", "evaluate", "ui"},
     {"tune"},
 )
-TUNE = {"rag/tune/retriever/", "rag/tune/reranker/", "rag/tune/schedule.py"}  # a model is taught with the framework at hand
+TUNE = {
+    "rag/tune/retriever/",
+    "rag/tune/reranker/",
+    "rag/tune/generator/",
+    "rag/tune/schedule.py",
+}  # a model is taught with the framework at hand
 DOORS = {
     "chromadb": {"rag/index/chroma.py"},
     "sentence_transformers": {"rag/models/embed.py", "rag/models/rerank.py"} | TUNE,
     "langchain_text_splitters": {"rag/ingest/chunk.py"},
     "transformers": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"} | TUNE,
     "torch": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"} | TUNE,
-    "peft": {"rag/models/generate.py"},
+    "peft": {"rag/models/generate.py", "rag/tune/generator/"},
     "gradio": {"ui/"},
 }
 

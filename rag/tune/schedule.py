@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch.nn import Module
-    from torch.optim import Optimizer
+from typing import Any, Protocol
 
 CHECKPOINT = "checkpoint.pt"
+
+
+class Stateful(Protocol):
+    """A model or an optimizer, or the part of one that is trained."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Name -> weight."""
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Put them back."""
 
 
 def share(step: int, steps: int, warm_up: int) -> float:
@@ -21,7 +28,7 @@ def share(step: int, steps: int, warm_up: int) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def save(folder: Path, model: Module, optimizer: Optimizer, step: int) -> None:
+def save(folder: Path, model: Stateful, optimizer: Stateful, step: int) -> None:
     """Keep the state after `step` steps; a kill leaves the checkpoint before it."""
     import torch
 
@@ -30,7 +37,7 @@ def save(folder: Path, model: Module, optimizer: Optimizer, step: int) -> None:
     new.replace(folder / CHECKPOINT)
 
 
-def resume(folder: Path, model: Module, optimizer: Optimizer) -> int:
+def resume(folder: Path, model: Stateful, optimizer: Stateful) -> int:
     """Take up the checkpoint in `folder`; the steps that were taken, 0 without one."""
     import torch
 

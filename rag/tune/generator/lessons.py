@@ -1,0 +1,141 @@
+"""What the generator learns from: passages as a search would bring them, and questions about them, with and without an answer.
+
+Several questions share one set of passages, as they share its tokens in training (see pack.py): some about each passage, some
+from shoppers who have it wrong, some that follow up on an answer, and some whose answer is in a passage that is much like these
+but not here. Figures are swapped for others in half of the sets, so that copying is learnt and not the figures.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rag.language import fold
+from rag.tune.retriever.sources import Entry
+from rag.types import Chunk, History, Kind, Language, Passage, Query, Turn
+
+DECLINES: dict[Language, str] = {"en": "NO ANSWER", "zh": "没有相关信息"}  # as the system prompts ask for
+NEAR = 6  # written entries so close in their file are about neighbouring things
+PASSAGES = (1, 2, 3)  # how many of a set, and how often
+SHARES = (0.3, 0.4, 0.3)
+_FIGURE = re.compile(r"(?<![\d:：])\d{2,5}(?![\d:：])")  # no times of day, no lone digits
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One question over a set of passages, and the reply to learn; `kind` is what it teaches."""
+
+    query: Query
+    history: History
+    reply: str
+    kind: str  # "answer", "premise", "follow-up", "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Passages in the order of their markers, and the questions asked of them."""
+
+    passages: tuple[Passage, ...]
+    branches: tuple[Branch, ...]
+    source: str
+
+
+def written_lessons(entries: Sequence[Entry], language: Language, seed: int, rounds: int = 1) -> list[Lesson]:
+    """Lessons of the entries written for Shoptalk that have replies; each is asked about in `rounds` sets."""
+    dice = random.Random(f"{seed}/{language}")
+    places = [place for place, entry in enumerate(entries) if entry.get(f"{language}_reply")]
+    made = []
+    for _ in range(rounds):
+        left = dice.sample(places, len(places))
+        while left:
+            first = left.pop()
+            shown = [first, *_others(first, places, dice, dice.choices(PASSAGES, SHARES)[0] - 1)]
+            left = [place for place in left if place not in shown]
+            made.append(_lesson(entries, shown, places, language, dice))
+    return made
+
+
+def _others(first: int, places: Sequence[int], dice: random.Random, count: int) -> list[int]:
+    """Mostly neighbours, which are easily taken for the first."""
+    near = [place for place in places if 0 < abs(place - first) <= NEAR]
+    chosen: list[int] = []
+    while len(chosen) < count:
+        pool = near if near and dice.random() < 0.7 else places
+        place = dice.choice(pool)
+        if place != first and place not in chosen:
+            chosen.append(place)
+    return chosen
+
+
+def _lesson(
+    entries: Sequence[Entry], shown: Sequence[int], places: Sequence[int], language: Language, dice: random.Random
+) -> Lesson:
+    order = dice.sample(list(shown), len(shown))
+    swap = _swapping(dice) if dice.random() < 0.5 else str
+    passages = [_passage(entries[place], language, swap, dice) for place in order]
+    branches: list[Branch] = []
+    for marker, place in enumerate(order, start=1):
+        branches += _asked(entries[place], language, f" [{marker}]", swap, dice)
+    said = {fold(branch.query.text) for branch in branches}
+    absent = [place for place in _others(shown[0], places, dice, min(len(places) - 1, 2 + len(shown))) if place not in shown]
+    for place in absent[: max(1, len(branches) // 4)]:
+        question = dice.choice(entries[place][language])
+        if fold(question) not in said:
+            branches.append(Branch(query_of(question, language), (), DECLINES[language], "missing"))
+    dice.shuffle(branches)
+    return Lesson(tuple(passages), tuple(branches), "written")
+
+
+def _asked(entry: Entry, language: Language, marker: str, swap: Callable[[str], str], dice: random.Random) -> Iterator[Branch]:
+    """Two ways of asking, a wrong premise, and a follow-up where there is one."""
+    reply = _cited(swap(entry[f"{language}_reply"]), marker)
+    for question in dice.sample(entry[language], 2):
+        yield Branch(query_of(question, language), (), reply, "answer")
+    if wrong := entry.get(f"{language}_false"):
+        yield Branch(query_of(wrong[0], language), (), _cited(swap(wrong[1]), marker), "premise")
+    if following := entry.get(f"{language}_next"):
+        history = (Turn("user", entry[language][0]), Turn("assistant", reply))
+        yield Branch(query_of(following[0], language), history, _cited(swap(following[1]), marker), "follow-up")
+
+
+def _passage(entry: Entry, language: Language, swap: Callable[[str], str], dice: random.Random) -> Passage:
+    """As an entry of a FAQ, or as a piece of a page."""
+    text = swap(entry[f"{language}_answer"])
+    if dice.random() < 0.3:
+        question = swap(entry[language][0])
+        return passage_of(f"{question}\n{text}", question, Kind.FAQ)
+    return passage_of(text, entry["topic"].capitalize() if language == "en" else "")
+
+
+def passage_of(text: str, title: str, kind: Kind = Kind.PAGE) -> Passage:
+    """A passage as the prompt shows it."""
+    return Passage(Chunk("", "", "", 0, kind, title, (), text), 0.0)
+
+
+def query_of(question: str, language: Language) -> Query:
+    """A first question."""
+    return Query(question, question, language)
+
+
+def _cited(reply: str, marker: str) -> str:
+    """The marker stands before the last stop, as the prompt asks for it at the end of each sentence."""
+    return f"{reply.strip()}{marker}"
+
+
+def _swapping(dice: random.Random) -> Callable[[str], str]:
+    """A function that puts other figures of as many digits in place of those of a text, the same for the same."""
+    other: dict[str, str] = {}
+
+    def swapped(match: re.Match[str]) -> str:
+        figure = match[0]
+        if figure[0] == "0":
+            return figure
+        if figure not in other:
+            is_year = len(figure) == 4 and figure[:2] in ("19", "20")
+            low, high = (1900, 2030) if is_year else (10 ** (len(figure) - 1), 10 ** len(figure))
+            other[figure] = str(dice.randrange(low, high))
+        return other[figure]
+
+    return lambda text: _FIGURE.sub(swapped, text)

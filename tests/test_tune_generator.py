@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import make_llama
+from torch.nn import functional
+
+from rag.models.generate import TransformersGenerator
+from rag.tune.generator.lessons import DECLINES, written_lessons
+from rag.tune.generator.pack import IGNORED, Row, pack
+from rag.tune.generator.train import Plan, adapted, train
+from rag.tune.retriever.sources import authored
+from rag.types import Language
+
+SHOPS: dict[Language, str] = {"en": "Shop", "zh": "店"}
+
+
+def entry(number: int) -> dict[str, Any]:
+    """One written entry with all that it may have."""
+    return {
+        "topic": f"thing {number}",
+        "en": [f"How long does thing {number} run?", f"When does {number} stop?", f"thing {number} hours"],
+        "zh": [f"{number} 号能用多久？", f"{number} 号几时停？", f"{number} 号时长"],
+        "en_answer": f"Thing number {number} runs for {number + 310} hours and charges in {number + 40} minutes.",
+        "zh_answer": f"{number} 号可用 {number + 310} 小时，充电 {number + 40} 分钟。",
+        "en_reply": f"It runs for {number + 310} hours.",
+        "zh_reply": f"可用 {number + 310} 小时。",
+        "en_false": [f"Thing {number} runs for 9 hours?", f"It runs for {number + 310} hours."],
+        "zh_false": [f"{number} 号只能用 9 小时？", f"可用 {number + 310} 小时。"],
+        "en_next": ["And charging?", f"It charges in {number + 40} minutes."],
+        "zh_next": None,
+    }
+
+
+ENTRIES = [entry(number) for number in range(30)]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_reply_stands_in_the_passage_it_cites_and_what_is_missing_is_declined(language: Language) -> None:
+    lessons = written_lessons(ENTRIES, language, 0)
+    kinds = [branch.kind for lesson in lessons for branch in lesson.branches]
+    assert {"answer", "premise", "missing"} <= set(kinds)
+    assert ("follow-up" in kinds) == (language == "en")
+    assert 0.1 < kinds.count("missing") / len(kinds) < 0.3
+    for lesson in lessons:
+        for branch in lesson.branches:
+            if branch.kind == "missing":
+                assert branch.reply == DECLINES[language]
+                continue
+            reply, _, marker = branch.reply.rpartition(" [")
+            cited = lesson.passages[int(marker.rstrip("]")) - 1].chunk.text
+            figures = [word for word in reply.replace("。", " ").replace(".", " ").split() if word.isdigit()]
+            assert figures and all(figure in cited for figure in figures)
+
+
+def test_the_replies_written_for_shoptalk_say_no_figure_that_their_passage_does_not() -> None:
+    learnt, unseen = authored()
+    checked = 0
+    for row in learnt + unseen:
+        for language in ("en", "zh"):
+            told = [row.get(f"{language}_reply"), *(row.get(f"{language}_{kind}", ["", ""])[1] for kind in ("false", "next"))]
+            for reply in filter(None, told):
+                assert set(re.findall(r"\d+", reply)) <= set(re.findall(r"\d+", row[f"{language}_answer"])), reply
+                checked += 1
+    assert checked > 20_000
+
+
+def test_figures_are_swapped_in_about_half_of_the_lessons() -> None:
+    original = {row["en_answer"] for row in ENTRIES}
+    lessons = written_lessons(ENTRIES, "en", 0, rounds=4)
+    kept = [any(text in passage.chunk.text for text in original for passage in lesson.passages) for lesson in lessons]
+    assert 0.3 < sum(kept) / len(kept) < 0.7
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> TransformersGenerator:
+    generator = TransformersGenerator(make_llama(tmp_path_factory.mktemp("llama")), dtype="float32")
+    generator.load().model.config.max_position_embeddings = 4096
+    return generator
+
+
+def rows(generator: TransformersGenerator, count: int) -> list[Row]:
+    lessons = written_lessons(ENTRIES, "en", 0)[:count]
+    return [pack(lesson, SHOPS, generator.tokens, generator.ending) for lesson in lessons]
+
+
+def test_a_packed_row_costs_what_its_branches_cost_alone(llama: TransformersGenerator) -> None:
+    [lesson] = written_lessons(ENTRIES, "en", 0)[:1]
+    model = llama.load().model
+    row = pack(lesson, SHOPS, llama.tokens, llama.ending)
+
+    def losses(row: Row) -> torch.Tensor:
+        with torch.inference_mode():
+            logits = model(input_ids=row.ids[None], position_ids=row.positions[None], attention_mask=row.mask()).logits[0]
+        places = (row.labels != IGNORED).nonzero()[:, 0]
+        return functional.cross_entropy(logits[places - 1], row.labels[places], reduction="none")
+
+    alone = [
+        losses(pack(type(lesson)(lesson.passages, (branch,), "written"), SHOPS, llama.tokens, llama.ending))
+        for branch in lesson.branches
+    ]
+    torch.testing.assert_close(losses(row), torch.cat(alone), rtol=1e-3, atol=1e-3)
+    assert len(row.ids) < 0.6 * sum(len(one) for one in alone) + 400 * len(alone)
+    text = llama.load().tokenizer.decode([int(label) for label in row.labels if label != IGNORED])
+    assert all(branch.reply in text for branch in lesson.branches)
+
+
+def test_training_lowers_the_loss_and_a_killed_run_ends_where_an_undisturbed_one_does(tmp_path: Path) -> None:
+    folder = make_llama(tmp_path / "base")
+
+    def run(out: Path, write: Any = lambda *_: None) -> tuple[Any, list[dict[str, float]]]:
+        generator = TransformersGenerator(folder, dtype="float32")
+        model = adapted(generator.load().model, plan)
+        own = rows(generator, 8)
+        train(model, own[:6], own[6:], plan, out, write)
+        return model, [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
+
+    def killed(step: int, figures: dict[str, float]) -> None:
+        if step == 4:
+            raise KeyboardInterrupt
+
+    plan = Plan(steps=12, rank=4, alpha=8, rate=0.02, warm_up=2, lessons=2, every=2)
+    undisturbed, curve = run(tmp_path / "whole")
+    assert curve[-1]["loss"] < curve[0]["loss"]
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "killed", killed)
+    resumed, again = run(tmp_path / "killed")
+    assert [row["step"] for row in again] == [row["step"] for row in curve]
+    for (name, weight), (_, other) in zip(undisturbed.named_parameters(), resumed.named_parameters(), strict=True):
+        torch.testing.assert_close(weight, other, rtol=0, atol=0, msg=name)
