@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,42 +69,53 @@ def train(
     optimizer = torch.optim.AdamW(weights, lr=plan.rate, weight_decay=plan.weight_decay, fused=True)
     first = resume(folder, Adapter(model), optimizer)
     curve = _read(folder / "curve.jsonl", first)
-    dice, order = random.Random(plan.seed), list[int]()
     model.train()
     started, losses = time.monotonic(), [0.0]
-    for step in range(plan.steps):
-        if len(order) < plan.lessons:
-            order = [*order, *dice.sample(range(len(rows)), len(rows))]
-        chosen, order = order[: plan.lessons], order[plan.lessons :]
+    for step, chosen in enumerate(itertools.islice(_drawn(len(rows), plan), plan.steps)):
         if step < first:
             continue
         for group in optimizer.param_groups:
             group["lr"] = plan.rate * share(step, plan.steps, plan.warm_up)
         torch.manual_seed(plan.seed * 1_000_003 + step)  # of dropout
-        learnt = sum(int((rows[number].labels != IGNORED).sum()) for number in chosen)
-        total = 0.0
-        for number in chosen:
-            loss = _loss(model, rows[number]) / learnt
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += float(loss.detach())
+        losses.append(_backward(model, [rows[number] for number in chosen]))
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(total)
-        if (step + 1) % plan.every == 0 or step + 1 == plan.steps:
-            figures = {"loss": round(float(np.mean(losses[-plan.every :])), 4), "validation": validate(model, held_out)}
-            best = min([entry["validation"] for entry in curve], default=float("inf"))
-            if figures["validation"] <= best:
-                torch.save(Adapter(model).state_dict(), folder / "best.pt")
-            save(folder, Adapter(model), optimizer, step + 1)
-            curve.append({"step": step + 1, "seconds": round(time.monotonic() - started), **figures})
-            (folder / "curve.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in curve), encoding="utf-8")
-            write(step + 1, figures)
-            log.warning("%s", curve[-1])
-            if min(entry["validation"] for entry in curve[-plan.patience :]) > best:
-                break
+        if (step + 1) % plan.every and step + 1 < plan.steps:
+            continue
+        figures = {"loss": round(float(np.mean(losses[-plan.every :])), 4), "validation": validate(model, held_out)}
+        lowest = min([entry["validation"] for entry in curve], default=float("inf"))
+        if figures["validation"] <= lowest:
+            torch.save(Adapter(model).state_dict(), folder / "best.pt")
+        save(folder, Adapter(model), optimizer, step + 1)
+        curve.append({"step": step + 1, "seconds": round(time.monotonic() - started), **figures})
+        (folder / "curve.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in curve), encoding="utf-8")
+        write(step + 1, figures)
+        log.warning("%s", curve[-1])
+        if min(entry["validation"] for entry in curve[-plan.patience :]) > lowest:
+            break
     Adapter(model).load_state_dict(torch.load(folder / "best.pt", weights_only=True))
     model.eval()
+
+
+def _drawn(count: int, plan: Plan) -> Iterator[list[int]]:
+    """Numbers of the rows of each step; all come before any comes again."""
+    dice, order = random.Random(plan.seed), list[int]()
+    while True:
+        if len(order) < plan.lessons:
+            order += dice.sample(range(count), count)
+        yield order[: plan.lessons]
+        order = order[plan.lessons :]
+
+
+def _backward(model: Any, rows: Sequence[Row]) -> float:  # noqa: ANN401
+    """Gradients of the mean loss of these rows' learnt tokens, one row at a time; the loss."""
+    learnt, total = sum(int((row.labels != IGNORED).sum()) for row in rows), 0.0
+    for row in rows:
+        loss = _loss(model, row) / learnt
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += float(loss.detach())
+    return total
 
 
 def validate(model: Any, rows: Sequence[Row]) -> float:  # noqa: ANN401
