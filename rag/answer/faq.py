@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from rag.answer.cite import cite
+from rag.answer.dimensions import fits, wanted
 from rag.answer.parts import Case, Reply
 from rag.types import Chunk, Kind, Passage, Token
 
@@ -29,7 +30,7 @@ def vetted(passage: Passage) -> Reply:
 
 
 def _likeness(case: Case, chunk: Chunk) -> float:
-    """0..1; 0 for what is no FAQ, denies the question, or is about other products than the question names."""
+    """0..1; 0 for what is no FAQ, denies the question, is about other products than it names, or lacks the amount it asks for."""
     if chunk.kind is not Kind.FAQ or not chunk.answer:
         return 0.0
     ranker, query = case.parts.ranker, case.query
@@ -37,5 +38,9 @@ def _likeness(case: Case, chunk: Chunk) -> float:
         query.text
     ):
         return 0.0
-    likeness = ranker.likeness(query, (chunk.title, *chunk.aliases))
+    asked = (chunk.title, *chunk.aliases)
+    amount = wanted(query.question)
+    if fits(query.question, chunk.answer) < 0 and not any(amount & wanted(question) for question in asked):
+        return 0.0  # how long it runs does not tell what it weighs; "free" tells what a thing costs
+    likeness = ranker.alike(query, asked)
     return likeness if likeness > ranker.likeness(query, chunk.negatives) else 0.0

@@ -194,3 +194,9 @@ class Ranker:
     def likeness(self, query: Query, questions: Sequence[str]) -> float:
         """0..1: how near the query is to the nearest of `questions`; 0 if there are none."""
         return max(float(self.similarity.cosines(query.text, questions).max()), 0.0) if questions else 0.0
+
+    def alike(self, query: Query, questions: Sequence[str]) -> float:
+        """Likeness with the models that either names and without: a name in common makes no two questions the same."""
+        bare = self.subjects.without
+        unnamed = replace(query, text=bare(query.text))
+        return min(self.likeness(query, questions), self.likeness(unnamed, [bare(question) for question in questions]))
