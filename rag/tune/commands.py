@@ -63,6 +63,33 @@ def tune_retriever(
     typer.echo(f"the embedder is in {out / 'model'}: set models.embedder to that folder")
 
 
+@tuning.command("generator")
+def tune_generator(
+    out: Annotated[Path, typer.Option(help="Where checkpoints, curves and, in adapter/, the adapter go")],
+    data: Annotated[Path | None, typer.Option(help="The folder of public training sets")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training, at most")] = 600,
+    rank: Annotated[int, typer.Option(min=1, help="Of the adapter")] = 32,
+    seed: Annotated[int, typer.Option(help="Of sampling, the new weights and dropout")] = 0,
+    home: Home = None,
+) -> None:
+    """Teach the generator to answer from passages, by LoRA; a killed run goes on from its checkpoint."""
+    from rag.models.cores import share
+    from rag.models.resolve import resolve_generator
+
+    share()
+    from rag.tune.generator.flow import tune_generator as run
+    from rag.tune.generator.train import Plan
+
+    settings = load(home=home)
+    base = resolve_generator(settings.models.generator, settings.home)
+    shops: dict[Language, str] = {"en": settings.shop.name_en, "zh": settings.shop.name_zh}
+    plan = replace(Plan(), steps=steps, rank=rank, alpha=2 * rank, seed=seed)
+    command = shlex.join(["python", "-m", "rag", *sys.argv[1:]])
+    for name, (before, after) in run(base, shops, data, out, plan, command).items():
+        typer.echo(f"{name}: {before:g} -> {after:g}")
+    typer.echo(f"the adapter is in {out / 'adapter'}: set models.adapter to that folder")
+
+
 @tuning.command("fusion")
 def tune_fusion(
     gold: Annotated[Path, typer.Option(help="Gold questions to fit on")] = Path("corpus/gold/dev"),

@@ -1,0 +1,135 @@
+"""Written entries and public sets -> lessons -> rows -> LoRA -> an adapter with its card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+
+from rag.models.generate import TransformersGenerator
+from rag.tune.generator.judge import judged
+from rag.tune.generator.lessons import DECLINES, Lesson, written_lessons
+from rag.tune.generator.pack import Row, pack
+from rag.tune.generator.public import public_lessons
+from rag.tune.generator.train import Plan, adapted, train
+from rag.tune.retriever.sources import LICENCES, authored
+from rag.types import Language
+
+LONGEST = 1280  # tokens of a row; a longer lesson is left out, and counted in the card
+VALIDATED = 48  # lessons of entries that are not learnt from whose loss is watched
+JUDGED = 60  # questions of a language that are answered before and after
+ROUNDS = 2  # times that each written entry is asked about, in other company and with other figures
+
+_CARD = """---
+language: [en, zh]
+license: apache-2.0
+library_name: peft
+---
+# Shoptalk's answers: a LoRA adapter for {base}
+
+Answers a shopper's question from numbered passages in one or two sentences with the passage's number behind, in the passage's own
+words, and says that there is no answer where the passages hold none.
+
+Made by `{command}` (seed {seed}) in {minutes} minutes. Lessons: sha256 `{digest}`.
+
+| on {judged} questions a language about entries that were not learnt from | before | after |
+|---|---|---|
+{figures}
+
+"answered" is token F1 (characters in Chinese) with the written reply, a declined question counting as 0.
+
+## Data
+{data}
+
+{skipped} lessons of more than {longest} tokens were left out.
+
+## Plan
+{plan}
+"""
+
+
+def tune_generator(
+    base: Path,
+    shops: dict[Language, str],
+    data: Path | None,
+    out: Path,
+    plan: Plan,
+    command: str,
+) -> dict[str, tuple[float, float]]:
+    """Train an adapter for the generator in `base`; it lies in out/adapter. Returns figures before and after.
+
+    `data` is the folder of public sets, None for the written entries alone. A killed run goes on from its checkpoint in `out`.
+    Raises DataError naming the set that is missing, ModelFailed.
+    """
+    started = time.monotonic()
+    generator = TransformersGenerator(base)
+    learnt, unseen = authored()
+    lessons = [lesson for own in DECLINES for lesson in written_lessons(learnt, own, plan.seed, ROUNDS)]
+    lessons += public_lessons(data, plan.seed) if data else []
+    held_out = [lesson for own in DECLINES for lesson in written_lessons(unseen, own, plan.seed)]
+    rows = _rows(generator, lessons, shops)
+    watched = _rows(generator, held_out[:: max(len(held_out) // VALIDATED, 1)], shops)
+    out.mkdir(parents=True, exist_ok=True)
+    before = _kept(out / "before.json", lambda: judged(generator, held_out, shops, JUDGED))
+    model = adapted(generator.load().model, plan)
+    train(model, rows, watched, plan, out, _curves(out / "curves"))
+    after = judged(generator, held_out, shops, JUDGED)
+    model.to(torch.bfloat16).save_pretrained(str(out / "adapter"))
+    figures = {name: (before[name], value) for name, value in after.items()}
+    text = _CARD.format(
+        base=generator.fingerprint,
+        command=command,
+        seed=plan.seed,
+        minutes=round((time.monotonic() - started) / 60),
+        digest=hashlib.sha256(repr(lessons).encode()).hexdigest(),
+        judged=JUDGED,
+        figures="\n".join(f"| {name} | {old} | {new} |" for name, (old, new) in figures.items()),
+        data=_data(lessons),
+        skipped=len(lessons) - len(rows),
+        longest=LONGEST,
+        plan=", ".join(f"{name} {value}" for name, value in asdict(plan).items()),
+    )
+    (out / "adapter" / "README.md").write_text(text, encoding="utf-8")
+    return figures
+
+
+def _curves(folder: Path) -> Callable[[int, dict[str, float]], None]:
+    """What puts figures into TensorBoard's files there."""
+    curves = SummaryWriter(str(folder))
+
+    def write(step: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            curves.add_scalar(name, value, step)
+        curves.flush()
+
+    return write
+
+
+def _rows(generator: TransformersGenerator, lessons: Sequence[Lesson], shops: dict[Language, str]) -> list[Row]:
+    rows = [pack(lesson, shops, generator.tokens, generator.ending) for lesson in lessons]
+    return [row for row in rows if len(row.ids) <= LONGEST]
+
+
+def _kept(path: Path, make: Callable[[], dict[str, float]]) -> dict[str, float]:
+    """What was measured once; a run that goes on does not measure it again."""
+    if not path.is_file():
+        path.write_text(json.dumps(make()), encoding="utf-8")
+    known: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    return known
+
+
+def _data(lessons: Sequence[Lesson]) -> str:
+    counted = Counter(lesson.source for lesson in lessons)
+    asked = Counter((lesson.source, branch.kind) for lesson in lessons for branch in lesson.branches)
+    lines = []
+    for source, number in counted.items():
+        kinds = ", ".join(f"{count:,} {kind}" for (own, kind), count in sorted(asked.items()) if own == source)
+        lines.append(f"- {source} ({LICENCES[source]}): {number:,} lessons; {kinds}")
+    return "\n".join(lines)
