@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
 import pytest
-from answering import OLD_RETURNS, PAY, RETURNS, chunk, golden, make_parts
+from answering import LAMP, OLD_RETURNS, PAY, RETURNS, as_is, chunk, golden, make_parts
 
 from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
 from rag.errors import ModelFailed
-from rag.types import Answer, Done, Event, Facets, Filter, HandOver, History, Kind, Outcome, Refused, Sources, Token, Turn
+from rag.types import Answer, Chunk, Done, Event, Facets, Filter, HandOver, History, Kind, Outcome, Refused, Sources, Token, Turn
 
 GOOD = "You can return any product within 30 days of delivery. [1]"
 
@@ -91,6 +91,26 @@ def test_the_vetted_answer_is_given_word_for_word() -> None:
 
 def test_a_nearer_negative_question_stops_the_vetted_answer() -> None:
     assert ask("Do you sell gift cards?", make_parts(faq_threshold_en=0.1)).rung != "faq"
+
+
+def faq_of(question: str, answer_: str) -> Chunk:
+    return chunk(f"faq/lamp.csv#{question}", f"{question}\n{answer_}", question, Kind.FAQ, answer=answer_)
+
+
+def test_a_name_in_common_makes_no_vetted_answer() -> None:
+    runs = faq_of("How bright is Ember 400?", "It is as bright as 400 lm.")
+    parts = make_parts(chunks=(LAMP, runs), faq_threshold_en=0.3)
+    assert parts.ranker.likeness(as_is("Ember 400 waterproof?", ()), (runs.title,)) > 0.3
+    assert ask("Ember 400 waterproof?", parts).rung != "faq"
+    assert ask("How bright is Ember 400?", parts).rung == "faq"
+
+
+def test_a_vetted_answer_states_the_amount_that_is_asked_for_or_its_own_question_asks_for_it() -> None:
+    bright = faq_of("What does the lamp do, and how bright is it?", "It gives 400 lm.")
+    free = faq_of("How much does it cost to return a lamp?", "Nothing, returns are free.")
+    parts = make_parts(chunks=(bright, free), faq_threshold_en=0.1)
+    assert ask("What does the lamp weigh, and how heavy is it?", parts).rung != "faq"
+    assert ask("How much does it cost to send a lamp back?", parts).text.startswith(free.answer)
 
 
 def test_a_product_line_is_quoted_with_its_product() -> None:

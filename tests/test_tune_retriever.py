@@ -11,13 +11,14 @@ import torch
 from sentence_transformers import SentenceTransformer
 from tiny_models import make_bert
 
-from rag.errors import DataError
+from rag.errors import DataError, ModelFailed
 from rag.models.embed import SentenceEmbedder
+from rag.tune.retriever import flow
 from rag.tune.retriever import sources as sets
 from rag.tune.retriever.card import card
 from rag.tune.retriever.export import export
 from rag.tune.retriever.sources import Sources, authored, gather
-from rag.tune.retriever.train import KIND, Plan, blend, extend, train
+from rag.tune.retriever.train import KIND, Plan, blend, extend, load, train
 from rag.tune.retriever.vocabulary import choose, start_vectors
 
 GLOSSES = {"电池": ["battery"], "价格": ["price"], "退货": ["to return", "returns"], "电": ["battery"], "池": ["days"]}
@@ -103,6 +104,13 @@ def test_blending_goes_part_of_the_way_back_and_leaves_the_words(base: Path, tmp
     blend(model, english, 1)
     texts = ["How long does it last?"]
     assert model.encode(texts) == pytest.approx(english.encode(texts), abs=1e-5)
+
+
+def test_only_a_model_of_the_same_kind_is_taught_further(base: Path, tmp_path: Path) -> None:
+    assert flow._same_kind(extended(base), teacher(base), base)
+    other = load(make_bert(tmp_path, hidden=32))
+    with pytest.raises(ModelFailed, match="made from minilm"):
+        flow._same_kind(other, teacher(base), tmp_path)
 
 
 def test_what_is_exported_computes_the_same_in_half_the_size(base: Path, tmp_path: Path) -> None:

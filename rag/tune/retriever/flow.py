@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
+from rag.errors import ModelFailed
 from rag.models.resolve import identity, resolve_embedder
 from rag.ports import Vectors
 from rag.tune.retriever.card import card
@@ -29,7 +30,7 @@ def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan, start: Path 
     """Teach the English embedder Chinese and shop questions; the finished model lies in out/model. Returns its figures.
 
     With `start`, a bilingual embedder of this kind learns more. A killed run goes on from its last checkpoint in `out`. Raises
-    DataError naming what is missing, ModelMissing.
+    DataError naming what is missing, ModelMissing, ModelFailed.
     """
     glosses = dictionary()
     sources = gather(data, glosses, plan.seed)
@@ -40,7 +41,7 @@ def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan, start: Path 
         tokens = _tokens(out / "tokens.json", sources, corpus, glosses, frozenset(teacher.tokenizer.get_vocab()))
         model = extend(base, tokens, glosses)
     else:
-        model = load(start)
+        model = _same_kind(load(start), teacher, start)
     judge = judging(sources, teacher)
     before = judge(model)
     train(model, teacher, sources, plan, out, judge)
@@ -51,6 +52,21 @@ def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan, start: Path 
     text = card(plan, sources, sum(map(is_chinese, model.tokenizer.get_vocab())), origin, before, after)
     (out / "model" / "README.md").write_text(text, encoding="utf-8")
     return after
+
+
+def _same_kind(model: SentenceTransformer, teacher: SentenceTransformer, folder: Path) -> SentenceTransformer:
+    """The model, if its encoder is shaped like the teacher's. Raises ModelFailed."""
+    mine, theirs = (
+        {name: tuple(weight.shape) for name, weight in one[0].auto_model.named_parameters() if "word_embeddings" not in name}
+        for one in (model, teacher)
+    )
+    if mine != theirs:
+        raise ModelFailed(
+            expected=f"an embedder made from {BASE} in {folder}",
+            found="an encoder of another shape",
+            remedy="leave out --start, or name a folder that `tune retriever` made",
+        )
+    return model
 
 
 def judging(sources: Sources, teacher: SentenceTransformer) -> Callable[[SentenceTransformer], dict[str, float]]:

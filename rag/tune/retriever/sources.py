@@ -46,8 +46,7 @@ class Sources:
 
     parallel: (Chinese, English) saying the same; glosses: the same for dictionary words; pairs: (question, passage that answers
     it or question that asks the same) with the name of the group within which other passages are hard negatives, or, after a "=",
-    are as right; english: texts
-    that must keep the vector they have. held_out and unseen are measured on, never learnt from.
+    are as right; english: texts that must keep the vector they have. held_out and unseen are measured on, never learnt from.
     """
 
     parallel: list[tuple[str, str]]
