@@ -99,7 +99,7 @@ def faq_of(question: str, answer_: str) -> Chunk:
 
 def test_a_name_in_common_makes_no_vetted_answer() -> None:
     runs = faq_of("How bright is Ember 400?", "It is as bright as 400 lm.")
-    parts = make_parts(chunks=(LAMP, runs), faq_threshold_en=0.3)
+    parts = dataclasses.replace(make_parts(chunks=(LAMP, runs), faq_threshold_en=0.3), names=frozenset({"Ember 400"}))
     assert parts.ranker.likeness(as_is("Ember 400 waterproof?", ()), (runs.title,)) > 0.3
     assert ask("Ember 400 waterproof?", parts).rung != "faq"
     assert ask("How bright is Ember 400?", parts).rung == "faq"
