@@ -10,9 +10,14 @@ import torch
 from tiny_models import make_llama
 from torch.nn import functional
 
+from rag.errors import DataError
+from rag.fakes import ScriptedGenerator
 from rag.models.generate import TransformersGenerator
+from rag.tune.generator import flow
+from rag.tune.generator.judge import judged
 from rag.tune.generator.lessons import DECLINES, written_lessons
 from rag.tune.generator.pack import IGNORED, Row, pack
+from rag.tune.generator.public import public_lessons
 from rag.tune.generator.train import Plan, adapted, train
 from rag.tune.retriever.sources import authored
 from rag.types import Language
@@ -133,3 +138,62 @@ def test_training_lowers_the_loss_and_a_killed_run_ends_where_an_undisturbed_one
     assert [row["step"] for row in again] == [row["step"] for row in curve]
     for (name, weight), (_, other) in zip(undisturbed.named_parameters(), resumed.named_parameters(), strict=True):
         torch.testing.assert_close(weight, other, rtol=0, atol=0, msg=name)
+
+
+def test_a_declined_question_earns_nothing_and_declining_is_counted_apart() -> None:
+    lessons = written_lessons(ENTRIES, "en", 0)
+    asked = [branch for lesson in lessons for branch in lesson.branches]
+    perfect = judged(ScriptedGenerator([branch.reply for branch in asked]), lessons, SHOPS, len(asked))
+    assert [perfect[f"{name}, en"] for name in ("answered", "declined rightly", "declined wrongly")] == [1, 1, 0]
+    silent = judged(ScriptedGenerator([DECLINES["en"]] * len(asked)), lessons, SHOPS, len(asked))
+    assert [silent[f"{name}, en"] for name in ("answered", "declined rightly", "declined wrongly")] == [0, 1, 1]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+def test_public_lessons_cite_their_passage_decline_what_is_open_and_leave_measured_rows_out(tmp_path: Path) -> None:
+    squad = tmp_path / "zh_squad2_dev"
+    write(squad / "corpus.jsonl", [{"_id": "c", "title": "電池", "text": "電池在1800年由伏打發明。"}])
+    write(squad / "queries.jsonl", [{"_id": id, "text": f"問{id}"} for id in "abx"])
+    answers = [("a", ["伏打"], False), ("b", [], False), ("x", ["1800年"], True)]
+    rows = [{"_id": id, "context_id": "c", "answers": texts, "in_xquad_context": held} for id, texts, held in answers]
+    write(squad / "answers.jsonl", rows)
+    policy = {
+        "title": "site",
+        "question": "What do you keep?",
+        "context": "We keep your name and address.",
+        "answers": ["your name and address"],
+    }
+    write(tmp_path / "policyqa" / "dev.jsonl", [policy])
+    evidence = [
+        {"question": f"q{n}?", "candidate": f"the lamp number {n} is very bright", "answer": f"the lamp number {n} is bright"}
+        for n in range(5)
+    ]
+    opinion = {"question": "good?", "candidate": "yes i love the lamp", "answer": "yes i love the lamp"}
+    write(tmp_path / "amazon_hetpqa_gen" / "train.jsonl", [*evidence, opinion])
+    found = {(branch.query.text, branch.reply) for lesson in public_lessons(tmp_path, 0) for branch in lesson.branches}
+    assert {("问a", "伏打 [1]"), ("问b", DECLINES["zh"]), ("What do you keep?", "your name and address [1]")} <= found
+    assert not {question for question, _ in found} & {"问x", "good?"}
+    with pytest.raises(DataError, match="zh_squad2_dev"):
+        public_lessons(tmp_path / "nowhere", 0)
+
+
+def test_the_adapter_that_is_written_loads_and_its_card_tells_what_it_was_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = make_llama(tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 8192}))
+    monkeypatch.setattr(flow, "authored", lambda: (ENTRIES[:12], ENTRIES[12:24]))
+    monkeypatch.setattr(flow, "JUDGED", 1)
+    monkeypatch.setattr(flow, "VALIDATED", 1)
+    plan = Plan(steps=2, rank=4, alpha=8, warm_up=1, lessons=1, every=1)
+    figures = flow.tune_generator(base, SHOPS, None, tmp_path / "out", plan, "make it")
+    card = (tmp_path / "out" / "adapter" / "README.md").read_text(encoding="utf-8")
+    assert "`make it`" in card and "- written (Apache-2.0, written for Shoptalk)" in card
+    assert all(f"| {name} | {before} | {after} |" in card for name, (before, after) in figures.items())
+    assert list((tmp_path / "out" / "curves").iterdir())
+    TransformersGenerator(base, tmp_path / "out" / "adapter").load()

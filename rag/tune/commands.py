@@ -66,7 +66,7 @@ def tune_retriever(
 @tuning.command("generator")
 def tune_generator(
     out: Annotated[Path, typer.Option(help="Where checkpoints, curves and, in adapter/, the adapter go")],
-    data: Annotated[Path | None, typer.Option(help="The folder of public training sets")] = None,
+    data: Annotated[Path | None, typer.Option(help="Public training sets to learn from, too")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of training, at most")] = 600,
     rank: Annotated[int, typer.Option(min=1, help="Of the adapter")] = 32,
     seed: Annotated[int, typer.Option(help="Of sampling, the new weights and dropout")] = 0,

@@ -22,7 +22,7 @@ from rag.tune.generator.train import Plan, adapted, train
 from rag.tune.retriever.sources import LICENCES, authored
 from rag.types import Language
 
-LONGEST = 1280  # tokens of a row; a longer lesson is left out, and counted in the card
+LONGEST = 2048  # tokens of a row; a longer lesson is left out, and counted in the card: one Chinese lesson in twenty
 VALIDATED = 48  # lessons of entries that are not learnt from whose loss is watched
 JUDGED = 60  # questions of a language that are answered before and after
 ROUNDS = 2  # times that each written entry is asked about, in other company and with other figures

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from rag.answer.check import MARKER
-from rag.answer.prompt import render
 from rag.evaluate.metrics import answer_f1
 from rag.ports import Generator
 from rag.tune.generator.lessons import DECLINES, Branch, Lesson
-from rag.tune.generator.pack import UNLIMITED
+from rag.tune.generator.pack import messages
 from rag.types import Language
 
 NEW_TOKENS = 80  # of a reply
@@ -39,12 +38,10 @@ def judged(generator: Generator, lessons: Sequence[Lesson], shops: dict[Language
             ("declined rightly", declined, True),
             ("declined wrongly", declined, False),
         ):
-            chosen = [float(value) for value, open_ in zip(values, missing, strict=True) if open_ == where]
+            chosen = [float(value) for value, left_open in zip(values, missing, strict=True) if left_open == where]
             figures[f"{name}, {language}"] = round(float(np.mean(chosen)), 4) if chosen else 0.0
     return figures
 
 
 def _reply(generator: Generator, lesson: Lesson, branch: Branch, shops: dict[Language, str]) -> str:
-    shop = shops[branch.query.language]
-    prompt = render(branch.query, branch.history, lesson.passages, shop, lambda _: 0, UNLIMITED, lambda *_: "")
-    return "".join(generator.stream(prompt.messages, NEW_TOKENS, lambda: False)).strip()
+    return "".join(generator.stream(messages(lesson, branch, shops), NEW_TOKENS, lambda: False)).strip()

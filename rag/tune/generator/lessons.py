@@ -120,7 +120,7 @@ def query_of(question: str, language: Language) -> Query:
 
 
 def _cited(reply: str, marker: str) -> str:
-    """The marker stands before the last stop, as the prompt asks for it at the end of each sentence."""
+    """With the passage's marker behind, as the prompt asks for it."""
     return f"{reply.strip()}{marker}"
 
 

@@ -41,7 +41,7 @@ class Row:
 
 def pack(lesson: Lesson, shops: dict[Language, str], prompt: Tokenize, reply: Callable[[str], list[int]]) -> Row:
     """The lesson's row, rendered by the same function as serving; `reply` makes tokens of a reply, its end included."""
-    prompts = [prompt(_messages(lesson, branch, shops)) for branch in lesson.branches]
+    prompts = [prompt(messages(lesson, branch, shops)) for branch in lesson.branches]
     shared = len(commonprefix(prompts)) if len(prompts) > 1 else len(prompts[0]) - 1
     ids, positions = prompts[0][:shared], list(range(shared))
     labels, branches = [IGNORED] * shared, [0] * shared
@@ -60,6 +60,7 @@ def pack(lesson: Lesson, shops: dict[Language, str], prompt: Tokenize, reply: Ca
     )
 
 
-def _messages(lesson: Lesson, branch: Branch, shops: dict[Language, str]) -> Sequence[Turn]:
+def messages(lesson: Lesson, branch: Branch, shops: dict[Language, str]) -> Sequence[Turn]:
+    """The prompt of one question of a lesson, nothing of it cut."""
     shop = shops[branch.query.language]
     return render(branch.query, branch.history, lesson.passages, shop, lambda _: 0, UNLIMITED, lambda *_: "").messages

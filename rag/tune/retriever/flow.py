@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -22,7 +23,6 @@ from rag.types import Language
 
 BASE = "minilm"
 VOCABULARY = 17_000  # tokens added: what 60 MB in float16 leave room for
-LANGUAGES: tuple[Language, ...] = ("en", "zh")
 OTHERS = 1000  # answers that were learnt, among which an unseen question must find its own
 
 
@@ -32,6 +32,7 @@ def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan, start: Path 
     With `start`, a bilingual embedder of this kind learns more. A killed run goes on from its last checkpoint in `out`. Raises
     DataError naming what is missing, ModelMissing, ModelFailed.
     """
+    origin = "" if start is None else identity(start)
     glosses = dictionary()
     sources = gather(data, glosses, plan.seed)
     base = resolve_embedder(BASE)
@@ -48,7 +49,6 @@ def tune_retriever(data: Path, corpus: Path, out: Path, plan: Plan, start: Path 
     blend(model, teacher, plan.blend)
     after = judge(model)
     export(model, out / "model")
-    origin = "" if start is None else identity(start)
     text = card(plan, sources, sum(map(is_chinese, model.tokenizer.get_vocab())), origin, before, after)
     (out / "model" / "README.md").write_text(text, encoding="utf-8")
     return after
@@ -87,10 +87,10 @@ def judging(sources: Sources, teacher: SentenceTransformer) -> Callable[[Sentenc
             "cosine of Chinese to the English teacher": float((translated * wanted).sum(axis=1).mean()),
             "cosine of English to the English teacher": float((vectors(english) * wanted).sum(axis=1).mean()),
         }
-        documents = {own: vectors([row[f"{own}_answer"] for row in answers]) for own in LANGUAGES}
-        for own in LANGUAGES:
+        documents = {own: vectors([row[f"{own}_answer"] for row in answers]) for own in get_args(Language)}
+        for own in get_args(Language):
             asked = vectors([question for row in sources.unseen for question in row[own]])
-            for other in LANGUAGES:
+            for other in get_args(Language):
                 name = f"unseen question in {own}, its answer in {other} among the first five"
                 found[name] = _first(asked, documents[other], 5, len(asked) // max(len(sources.unseen), 1))
         return {name: round(value, 4) for name, value in found.items()}
