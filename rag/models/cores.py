@@ -25,3 +25,10 @@ def has_bfloat16() -> bool:
     except OSError:
         return False
     return bool(re.search(r"\b(?:avx512_bf16|amx_bf16)\b", told))
+
+
+def precision(dtype: str, device: str) -> str:
+    """`dtype`; for "auto" bfloat16 where the hardware computes in it, else float32."""
+    if dtype != "auto":
+        return dtype
+    return "bfloat16" if device != "cpu" or has_bfloat16() else "float32"

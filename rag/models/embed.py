@@ -13,7 +13,7 @@ import numpy as np
 
 from rag.errors import ModelFailed
 from rag.language import simplify
-from rag.models.cores import has_bfloat16, share
+from rag.models.cores import precision, share
 from rag.models.resolve import identity
 from rag.ports import Vectors
 
@@ -34,8 +34,7 @@ class SentenceEmbedder:
         self._device = device
         self._threads = threads
         self._batch_size = batch_size
-        fast = device != "cpu" or has_bfloat16()
-        self._dtype = dtype if dtype != "auto" else "bfloat16" if fast else "float32"
+        self._dtype = precision(dtype, device)
         self._loading = threading.Lock()
         self._model: SentenceTransformer | None = None
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rag.errors import ModelFailed
 from rag.language import simplify
-from rag.models.cores import has_bfloat16, share
+from rag.models.cores import precision, share
 from rag.models.resolve import identity
 from rag.ports import Embedder, Scores, TokenEmbedder, Vectors
 
@@ -48,8 +48,7 @@ class CrossEncoderReranker:
     ) -> None:
         """`length`: tokens of question and text together that are read. `dtype` as for an embedder."""
         self._folder, self._device, self._threads = folder, device, threads
-        fast = device != "cpu" or has_bfloat16()
-        self._dtype = dtype if dtype != "auto" else "bfloat16" if fast else "float32"
+        self._dtype = precision(dtype, device)
         self._length, self._batch_size = length, batch_size
         self._loading = threading.Lock()
         self._model: CrossEncoder | None = None
