@@ -10,12 +10,13 @@ import torch
 from tiny_models import make_llama
 from torch.nn import functional
 
+from rag.answer.reply import NONE
 from rag.errors import DataError
 from rag.fakes import ScriptedGenerator
 from rag.models.generate import TransformersGenerator
 from rag.tune.generator import flow
 from rag.tune.generator.judge import judged
-from rag.tune.generator.lessons import DECLINES, written_lessons
+from rag.tune.generator.lessons import written_lessons
 from rag.tune.generator.pack import IGNORED, Row, pack
 from rag.tune.generator.public import public_lessons
 from rag.tune.generator.train import Plan, adapted, train
@@ -55,7 +56,7 @@ def test_every_reply_stands_in_the_passage_it_cites_and_what_is_missing_is_decli
     for lesson in lessons:
         for branch in lesson.branches:
             if branch.kind == "missing":
-                assert branch.reply == DECLINES[language]
+                assert branch.reply == NONE
                 continue
             reply, _, marker = branch.reply.rpartition(" [")
             cited = lesson.passages[int(marker.rstrip("]")) - 1].chunk.text
@@ -80,6 +81,34 @@ def test_figures_are_swapped_in_about_half_of_the_lessons() -> None:
     lessons = written_lessons(ENTRIES, "en", 0, rounds=4)
     kept = [any(text in passage.chunk.text for text in original for passage in lesson.passages) for lesson in lessons]
     assert 0.3 < sum(kept) / len(kept) < 0.7
+
+
+def test_a_swapped_figure_is_the_same_wherever_it_stands() -> None:
+    """Replies may state a figure that stands behind a colon, or within a time, in the passage."""
+    row = ENTRIES[0] | {"en_answer": "Noon:310 hours, from 12:45 to 13:50.", "en_reply": "It runs for 310 hours from 12:45."}
+    rows = [row | {"en": [f"How long {number}?"] * 3, "en_false": None, "en_next": None} for number in range(20)]
+    changed = set()
+    for lesson in written_lessons(rows, "en", 0, rounds=2):
+        for branch in lesson.branches:
+            if branch.kind != "missing":
+                figure = re.findall(r"for (\d+) hours from 12:45", branch.reply)[0]
+                assert any(f":{figure} hours, from 12:45 to 13:50." in passage.chunk.text for passage in lesson.passages)
+                changed.add(figure)
+    assert {"310"} < changed
+
+
+def test_one_passage_may_hold_what_two_entries_say() -> None:
+    lessons = written_lessons(ENTRIES, "en", 0)
+    joined = [p for lesson in lessons for p in lesson.passages if p.chunk.text.count("Thing number") == 2]
+    assert 0.1 < len(joined) / sum(len(lesson.passages) for lesson in lessons) < 0.4
+
+
+def test_the_first_token_of_a_reply_weighs_more(llama: TransformersGenerator) -> None:
+    [row] = rows(llama, 1)
+    lesson = written_lessons(ENTRIES, "en", 0)[0]
+    assert sorted(set(row.weights.tolist())) == [0.0, 1.0, 3.0]
+    assert int((row.weights == 3.0).sum()) == len(lesson.branches)
+    assert torch.equal(row.weights > 0, row.labels != IGNORED)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +174,7 @@ def test_a_declined_question_earns_nothing_and_declining_is_counted_apart() -> N
     asked = [branch for lesson in lessons for branch in lesson.branches]
     perfect = judged(ScriptedGenerator([branch.reply for branch in asked]), lessons, SHOPS, len(asked))
     assert [perfect[f"{name}, en"] for name in ("answered", "declined rightly", "declined wrongly")] == [1, 1, 0]
-    silent = judged(ScriptedGenerator([DECLINES["en"]] * len(asked)), lessons, SHOPS, len(asked))
+    silent = judged(ScriptedGenerator([NONE] * len(asked)), lessons, SHOPS, len(asked))
     assert [silent[f"{name}, en"] for name in ("answered", "declined rightly", "declined wrongly")] == [0, 1, 1]
 
 
@@ -175,7 +204,7 @@ def test_public_lessons_cite_their_passage_decline_what_is_open_and_leave_measur
     opinion = {"question": "good?", "candidate": "yes i love the lamp", "answer": "yes i love the lamp"}
     write(tmp_path / "amazon_hetpqa_gen" / "train.jsonl", [*evidence, opinion])
     found = {(branch.query.text, branch.reply) for lesson in public_lessons(tmp_path, 0) for branch in lesson.branches}
-    assert {("问a", "伏打 [1]"), ("问b", DECLINES["zh"]), ("What do you keep?", "your name and address [1]")} <= found
+    assert {("问a", "Found: 伏打 [1]"), ("问b", NONE), ("What do you keep?", "Found: your name and address [1]")} <= found
     assert not {question for question, _ in found} & {"问x", "good?"}
     with pytest.raises(DataError, match="zh_squad2_dev"):
         public_lessons(tmp_path / "nowhere", 0)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from rag.answer.check import MARKER
+from rag.answer.reply import bare, declines
 from rag.evaluate.metrics import answer_f1
 from rag.ports import Generator
-from rag.tune.generator.lessons import DECLINES, Branch, Lesson
+from rag.tune.generator.lessons import SHOWN, Branch, Lesson
 from rag.tune.generator.pack import messages
 from rag.types import Language
 
@@ -23,14 +24,14 @@ def judged(generator: Generator, lessons: Sequence[Lesson], shops: dict[Language
     rightly" and "declined wrongly": shares of those without and with an answer. Raises ModelFailed.
     """
     figures: dict[str, float] = {}
-    for language in DECLINES:
+    for language in SHOWN:
         asked = [(lesson, branch) for lesson in lessons for branch in lesson.branches if branch.query.language == language]
         asked = asked[:: max(len(asked) // most, 1)][:most]
         replies = [_reply(generator, lesson, branch, shops) for lesson, branch in asked]
-        declined = [reply.startswith(DECLINES[language]) for reply in replies]
+        declined = [declines(reply) for reply in replies]
         missing = [branch.kind == "missing" for _, branch in asked]
         scores = [
-            0.0 if no else answer_f1(MARKER.sub("", reply), MARKER.sub("", branch.reply), language)
+            0.0 if no else answer_f1(MARKER.sub("", bare(reply)), MARKER.sub("", bare(branch.reply)), language)
             for reply, no, (_, branch) in zip(replies, declined, asked, strict=True)
         ]
         for name, values, where in (

@@ -2,7 +2,8 @@
 
 Several questions share one set of passages, as they share its tokens in training (see pack.py): some about each passage, some
 from shoppers who have it wrong, some that follow up on an answer, and some whose answer is in a passage that is much like these
-but not here. Figures are swapped for others in half of the sets, so that copying is learnt and not the figures.
+but not here. Figures are swapped for others in half of the sets, so that copying is learnt and not the figures; some passages
+hold what two entries say, as a page does.
 """
 
 from __future__ import annotations
@@ -12,15 +13,22 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rag.answer.reply import FOUND, NONE
 from rag.language import fold
 from rag.tune.retriever.sources import Entry
 from rag.types import Chunk, History, Kind, Language, Passage, Query, Turn
 
-DECLINES: dict[Language, str] = {"en": "NO ANSWER", "zh": "没有相关信息"}  # as the system prompts ask for
 NEAR = 6  # written entries so close in their file are about neighbouring things
-PASSAGES = (1, 2, 3)  # how many of a set, and how often
-SHARES = (0.3, 0.4, 0.3)
-_FIGURE = re.compile(r"(?<![\d:：])\d{2,5}(?![\d:：])")  # no times of day, no lone digits
+# How many entries a set shows, and how often; fewer in Chinese, whose characters take two tokens each.
+SHOWN: dict[Language, tuple[tuple[int, ...], tuple[float, ...]]] = {
+    "en": ((1, 2, 3, 4, 5), (0.1, 0.15, 0.3, 0.3, 0.15)),
+    "zh": ((1, 2, 3, 4), (0.15, 0.35, 0.35, 0.15)),
+}
+JOINED = 0.3  # of the entries stand in one passage with the one before
+# How often a second way of asking, a wrong premise and a follow-up are taken up.
+SECOND: dict[Language, float] = {"en": 0.6, "zh": 0.3}
+PREMISE, FOLLOWING = 0.5, 0.6
+_FIGURE = re.compile(r"(?<!\d)(?<!\d[:：])\d{2,5}(?!\d|[:：]\d)")  # no times of day, no lone digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ def written_lessons(entries: Sequence[Entry], language: Language, seed: int, rou
         left = dice.sample(places, len(places))
         while left:
             first = left.pop()
-            shown = [first, *_others(first, places, dice, dice.choices(PASSAGES, SHARES)[0] - 1)]
+            shown = [first, *_others(first, places, dice, dice.choices(*SHOWN[language])[0] - 1)]
             left = [place for place in left if place not in shown]
             made.append(_lesson(entries, shown, places, language, dice))
     return made
@@ -74,39 +82,49 @@ def _lesson(
 ) -> Lesson:
     order = dice.sample(list(shown), len(shown))
     swap = _swapping(dice) if dice.random() < 0.5 else str
-    passages = [_passage(entries[place], language, swap, dice) for place in order]
+    passages: list[Passage] = []
     branches: list[Branch] = []
-    for marker, place in enumerate(order, start=1):
-        branches += _asked(entries[place], language, f" [{marker}]", swap, dice)
+    for place in order:
+        passage = _passage(entries[place], language, swap, dice)
+        if passages and dice.random() < JOINED:
+            passages[-1] = _joined(passages[-1], passage, language)
+        else:
+            passages.append(passage)
+        branches += _asked(entries[place], language, len(passages), swap, dice)
     said = {fold(branch.query.text) for branch in branches}
     absent = [place for place in _others(shown[0], places, dice, min(len(places) - 1, 2 + len(shown))) if place not in shown]
-    for place in absent[: max(1, len(branches) // 4)]:
+    for place in absent[: max(1, round(len(branches) / 3.5))]:
         question = dice.choice(entries[place][language])
         if fold(question) not in said:
-            branches.append(Branch(query_of(question, language), (), DECLINES[language], "missing"))
+            branches.append(Branch(query_of(question, language), (), NONE, "missing"))
     dice.shuffle(branches)
     return Lesson(tuple(passages), tuple(branches), "written")
 
 
-def _asked(entry: Entry, language: Language, marker: str, swap: Callable[[str], str], dice: random.Random) -> Iterator[Branch]:
-    """Two ways of asking, a wrong premise, and a follow-up where there is one."""
-    reply = _cited(swap(entry[f"{language}_reply"]), marker)
-    for question in dice.sample(entry[language], 2):
+def _asked(entry: Entry, language: Language, marker: int, swap: Callable[[str], str], dice: random.Random) -> Iterator[Branch]:
+    """One or two ways of asking; often a wrong premise, and a follow-up."""
+    reply = found(swap(entry[f"{language}_reply"]), marker)
+    for question in dice.sample(entry[language], 1 + (dice.random() < SECOND[language])):
         yield Branch(query_of(question, language), (), reply, "answer")
-    if wrong := entry.get(f"{language}_false"):
-        yield Branch(query_of(wrong[0], language), (), _cited(swap(wrong[1]), marker), "premise")
-    if following := entry.get(f"{language}_next"):
-        history = (Turn("user", entry[language][0]), Turn("assistant", reply))
-        yield Branch(query_of(following[0], language), history, _cited(swap(following[1]), marker), "follow-up")
+    if (wrong := entry.get(f"{language}_false")) and dice.random() < PREMISE:
+        yield Branch(query_of(wrong[0], language), (), found(swap(wrong[1]), marker), "premise")
+    if (following := entry.get(f"{language}_next")) and dice.random() < FOLLOWING:
+        history = (Turn("user", entry[language][0]), Turn("assistant", swap(entry[f"{language}_reply"])))
+        yield Branch(query_of(following[0], language), history, found(swap(following[1]), marker), "follow-up")
 
 
 def _passage(entry: Entry, language: Language, swap: Callable[[str], str], dice: random.Random) -> Passage:
     """As an entry of a FAQ, or as a piece of a page."""
-    text = swap(entry[f"{language}_answer"])
-    if dice.random() < 0.3:
-        question = swap(entry[language][0])
-        return passage_of(f"{question}\n{text}", question, Kind.FAQ)
+    text = swap(entry[f"{language}_answer"]).strip()
+    if dice.random() < 0.4:
+        return passage_of(text, swap(entry[language][0]), Kind.FAQ)
     return passage_of(text, entry["topic"].capitalize() if language == "en" else "")
+
+
+def _joined(first: Passage, second: Passage, language: Language) -> Passage:
+    """One passage that says what both say, under the title of the first."""
+    between = " " if language == "en" else ""
+    return passage_of(f"{first.chunk.text}{between}{second.chunk.text}", first.chunk.title)
 
 
 def passage_of(text: str, title: str, kind: Kind = Kind.PAGE) -> Passage:
@@ -119,9 +137,9 @@ def query_of(question: str, language: Language) -> Query:
     return Query(question, question, language)
 
 
-def _cited(reply: str, marker: str) -> str:
-    """With the passage's marker behind, as the prompt asks for it."""
-    return f"{reply.strip()}{marker}"
+def found(reply: str, marker: int) -> str:
+    """A reply from the passage with that number, as the prompt asks for it."""
+    return f"{FOUND} {reply.strip()} [{marker}]"
 
 
 def _swapping(dice: random.Random) -> Callable[[str], str]:

@@ -17,6 +17,7 @@ from rag.tune.generator.lessons import Branch, Lesson
 from rag.types import Language, Turn
 
 IGNORED = -100  # label of a token that is not learnt
+DECISION = 3.0  # what the first token of a reply weighs in the loss, found or not, where another weighs 1
 MULTIPLE = 32  # rows are padded to multiples of it: few shapes
 UNLIMITED = 1_000_000  # tokens of a prompt: what does not fit is left out later, never cut
 
@@ -30,6 +31,7 @@ class Row:
     ids: torch.Tensor
     positions: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor  # of the labels in the loss
     branch: torch.Tensor
 
     def mask(self) -> torch.Tensor:
@@ -44,18 +46,20 @@ def pack(lesson: Lesson, shops: dict[Language, str], prompt: Tokenize, reply: Ca
     prompts = [prompt(messages(lesson, branch, shops)) for branch in lesson.branches]
     shared = len(commonprefix(prompts)) if len(prompts) > 1 else len(prompts[0]) - 1
     ids, positions = prompts[0][:shared], list(range(shared))
-    labels, branches = [IGNORED] * shared, [0] * shared
+    labels, weights, branches = [IGNORED] * shared, [0.0] * shared, [0] * shared
     for number, (asked, branch) in enumerate(zip(prompts, lesson.branches, strict=True), start=1):
         said = reply(branch.reply)
         ids += asked[shared:] + said
         positions += range(shared, len(asked) + len(said))
         labels += [IGNORED] * (len(asked) - shared) + said
+        weights += [0.0] * (len(asked) - shared) + [DECISION] + [1.0] * (len(said) - 1)
         branches += [number] * (len(asked) - shared + len(said))
     padding = -len(ids) % MULTIPLE
     return Row(
         torch.tensor(ids + [0] * padding),
         torch.tensor(positions + [0] * padding),
         torch.tensor(labels + [IGNORED] * padding),
+        torch.tensor(weights + [0.0] * padding),
         torch.tensor(branches + [-1] * padding),
     )
 

@@ -8,13 +8,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from rag.answer.reply import NONE
 from rag.evaluate.beir import find, rows
 from rag.language import simplify, words
-from rag.tune.generator.lessons import DECLINES, Branch, Lesson, passage_of, query_of
+from rag.tune.generator.lessons import Branch, Lesson, found, passage_of, query_of
 from rag.types import Language
 
 LONGEST = {"en": 900, "zh": 260}  # characters of a passage: longer ones cost more tokens than they teach
 MOST = 5  # questions of a lesson
+LESSONS = 250  # of a set: what a shop is asked is learnt from the written entries, the rest is for breadth
 _OPINION = re.compile(r"^(?:yes|no|yep|nope|yeah|absolutely|of course|i |we |my |sure)\b", re.IGNORECASE)
 
 Asked = tuple[str, str]  # question, reply; no reply where the passage does not hold it
@@ -23,7 +25,8 @@ Asked = tuple[str, str]  # question, reply; no reply where the passage does not 
 def public_lessons(folder: Path, seed: int) -> list[Lesson]:
     """Lessons of the sets under `folder`. Raises DataError naming the set that is missing."""
     dice = random.Random(seed)
-    return [*_squad(folder, dice), *_policies(folder, dice), *_evidence(folder, dice)]
+    sets = (list(_squad(folder, dice)), list(_policies(folder, dice)), list(_evidence(folder, dice)))
+    return [lesson for lessons in sets for lesson in dice.sample(lessons, min(len(lessons), LESSONS))]
 
 
 def _squad(folder: Path, dice: random.Random) -> Iterable[Lesson]:
@@ -68,10 +71,10 @@ def _evidence(folder: Path, dice: random.Random) -> Iterable[Lesson]:
         group, absent = kept[start : start + 3], kept[(start + 3) % len(kept)]
         shown = [passage_of(row["candidate"], "") for row in group]
         branches = [
-            Branch(query_of(row["question"], "en"), (), f"{_sentence(row['answer'])} [{number}]", "answer")
+            Branch(query_of(row["question"], "en"), (), found(_sentence(row["answer"]), number), "answer")
             for number, row in enumerate(group, start=1)
         ]
-        branches.append(Branch(query_of(absent["question"], "en"), (), DECLINES["en"], "missing"))
+        branches.append(Branch(query_of(absent["question"], "en"), (), NONE, "missing"))
         yield Lesson(tuple(shown), tuple(branches), "amazon_hetpqa_gen")
 
 
@@ -84,9 +87,7 @@ def _lesson(
     chosen = dice.sample(held, min(len(held), MOST - 1))
     chosen += dice.sample(left_open, min(len(left_open), max(1, len(chosen) // 2)))
     branches = [
-        Branch(
-            query_of(question, language), (), f"{reply} [1]" if reply else DECLINES[language], "answer" if reply else "missing"
-        )
+        Branch(query_of(question, language), (), found(reply, 1) if reply else NONE, "answer" if reply else "missing")
         for question, reply in dice.sample(chosen, len(chosen))
     ]
     if branches:
