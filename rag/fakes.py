@@ -9,7 +9,7 @@ import numpy as np
 
 from rag.language import words
 from rag.ports import Mask, Vectors
-from rag.types import Chunk, Turn
+from rag.types import Chunk, Piece, Turn
 
 
 class HashEmbedder:
@@ -96,8 +96,8 @@ class ScriptedGenerator:
         """Words stand for tokens."""
         return sum(len(words(message.text)) for message in messages)
 
-    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[str]:
-        """The next scripted reply in pieces of a few characters; with an empty script, the first passage's first words."""
+    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
+        """The next scripted reply in pieces of a few characters, each of them certain; with an empty script, nothing."""
         self.prompts.append(list(messages))
         reply = self._replies.pop(0) if self._replies else ""
         if isinstance(reply, Exception):
@@ -105,4 +105,4 @@ class ScriptedGenerator:
         for start in range(0, len(reply), 4):
             if stopped():
                 return
-            yield reply[start : start + 4]
+            yield Piece(reply[start : start + 4], 0.0)

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.types import Answer, Chunk, Document, History, Manifest, Passage, Query, Recipe, Turn
+from rag.types import Answer, Chunk, Document, History, Manifest, Passage, Piece, Query, Recipe, Turn
 
 Vectors = NDArray[np.float32]
 TermHashes = NDArray[np.uint64]
@@ -77,7 +77,7 @@ class Generator(Protocol):
     def count(self, messages: Sequence[Turn]) -> int:
         """Tokens of the rendered prompt."""
 
-    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
         """Pieces of the reply, greedy unless settings say otherwise; ends soon after `stopped()` is true.
 
         Raises ModelFailed in the consumer's thread, whatever thread generates.

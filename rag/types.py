@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Language = Literal["en", "zh"]
 Role = Literal["system", "user", "assistant"]
@@ -131,6 +131,13 @@ class Turn:
 
     role: Role
     text: str
+
+
+class Piece(NamedTuple):
+    """The next piece of what a model writes: whole characters."""
+
+    text: str
+    logprob: float  # natural log of the probability of the tokens behind `text`, their sum; nan where a server does not tell
 
 
 History = tuple[Turn, ...]  # oldest first, without the question being asked

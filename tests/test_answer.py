@@ -14,7 +14,23 @@ from answering import LAMP, OLD_RETURNS, PAY, RETURNS, as_is, chunk, golden, mak
 from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
 from rag.errors import ModelFailed
-from rag.types import Answer, Chunk, Done, Event, Facets, Filter, HandOver, History, Kind, Outcome, Refused, Sources, Token, Turn
+from rag.types import (
+    Answer,
+    Chunk,
+    Done,
+    Event,
+    Facets,
+    Filter,
+    HandOver,
+    History,
+    Kind,
+    Outcome,
+    Piece,
+    Refused,
+    Sources,
+    Token,
+    Turn,
+)
 
 GOOD = "You can return any product within 30 days of delivery. [1]"
 
@@ -277,11 +293,11 @@ class Endless:
     def count(self, messages: Sequence[Turn]) -> int:
         return 1
 
-    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
         try:
-            yield f"{GOOD} "
+            yield Piece(f"{GOOD} ", 0.0)
             while not stopped():
-                yield "and "
+                yield Piece("and ", 0.0)
         finally:
             self.closed.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -44,6 +45,7 @@ class Stub(ThreadingHTTPServer):
         self.pieces: list[str | None] = list(GOOD)
         self.hold = threading.Event()  # set: go on after the first piece
         self.hold.set()
+        self.refused: set[str] = set()  # fields of a request that are answered with status 400
         self.asked: list[tuple[str, dict[str, Any], str]] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -61,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.path, body, self.headers.get("Authorization", "")))
-        self.send_response(self.server.status)
+        self.send_response(400 if self.server.refused & body.keys() else self.server.status)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -90,7 +92,7 @@ def stub() -> Iterator[Stub]:
 
 
 def reply(generator: ApiGenerator) -> str:
-    return "".join(generator.stream(QUESTION, 40, lambda: False))
+    return "".join(piece.text for piece in generator.stream(QUESTION, 40, lambda: False))
 
 
 @pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
@@ -106,8 +108,42 @@ def test_it_asks_and_streams(stub: Stub, suffix: str) -> None:
         "max_tokens": 40,
         "temperature": 0,
         "stream": True,
+        "logprobs": True,
     }
     assert generator.fingerprint == f"small@{stub.url}/v1/chat/completions"
+
+
+def token_event(text: str, *logprobs: float) -> str:
+    told = {"content": [{"token": "?", "logprob": logprob} for logprob in logprobs]}
+    return f"data: {json.dumps({'choices': [{'index': 0, 'delta': {'content': text}, 'logprobs': told}]})}\n\n"
+
+
+def test_pieces_tell_their_probability(stub: Stub) -> None:
+    stub.pieces = [GOOD[0], token_event("two", -0.5, -0.25), token_event("", -1.0), token_event("天", -2.0), "data: [DONE]\n\n"]
+    assert list(ApiGenerator(stub.url, "small").stream(QUESTION, 40, lambda: False)) == [("two", -0.75), ("天", -3.0)]
+
+
+def test_a_server_that_does_not_tell_probabilities_gives_nan(stub: Stub) -> None:
+    pieces = list(ApiGenerator(stub.url, "small").stream(QUESTION, 40, lambda: False))
+    assert [piece.text for piece in pieces] == ["two ", "天"]
+    assert all(math.isnan(piece.logprob) for piece in pieces)
+
+
+def test_a_server_that_refuses_to_tell_is_asked_again_without_and_once(stub: Stub) -> None:
+    stub.refused = {"logprobs"}
+    generator = ApiGenerator(stub.url, "small")
+    assert [reply(generator), reply(generator)] == ["two 天", "two 天"]
+    assert ["logprobs" in body for _, body, _ in stub.asked] == [True, False, False]
+
+
+def test_a_server_that_refuses_for_another_reason_is_still_asked_to_tell(stub: Stub) -> None:
+    stub.status, stub.pieces = 400, ["prompt too long"]
+    generator = ApiGenerator(stub.url, "small")
+    with pytest.raises(ModelFailed, match="found 400 prompt too long"):
+        reply(generator)
+    stub.status, stub.pieces = 200, list(GOOD)
+    assert reply(generator) == "two 天"
+    assert ["logprobs" in body for _, body, _ in stub.asked] == [True, False, True]
 
 
 def test_no_key_sends_no_header(stub: Stub) -> None:
@@ -119,15 +155,15 @@ def test_pieces_arrive_before_the_end(stub: Stub) -> None:
     stub.pieces = GOOD[2:]
     stub.hold.clear()
     stream = ApiGenerator(stub.url, "small").stream(QUESTION, 40, lambda: False)
-    assert next(stream) == "two "
+    assert next(stream).text == "two "
     stub.hold.set()
-    assert next(stream) == "天"
+    assert next(stream).text == "天"
 
 
 def test_it_stops_when_told(stub: Stub) -> None:
     pieces: list[str] = []
     for piece in ApiGenerator(stub.url, "small").stream(QUESTION, 40, lambda: len(pieces) == 1):
-        pieces.append(piece)
+        pieces.append(piece.text)
     assert pieces == ["two "]
 
 
@@ -152,7 +188,7 @@ def test_a_bad_server_is_a_failure(stub: Stub, status: int, pieces: list[str | N
 def test_what_came_before_the_failure_was_handed_on(stub: Stub) -> None:
     stub.pieces = [event(content="half"), None]
     stream = ApiGenerator(stub.url, "small").stream(QUESTION, 40, lambda: False)
-    assert next(stream) == "half"
+    assert next(stream).text == "half"
     with pytest.raises(ModelFailed, match="a whole reply"):
         next(stream)
 

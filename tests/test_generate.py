@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +35,7 @@ def generator(folder: Path) -> TransformersGenerator:
 
 
 def reply(generator: TransformersGenerator, messages: list[Turn] = QUESTION, tokens: int = 20) -> str:
-    return "".join(generator.stream(messages, tokens, running))
+    return "".join(piece.text for piece in generator.stream(messages, tokens, running))
 
 
 class Script:
@@ -84,6 +85,23 @@ def test_the_loop_writes_what_transformers_generate_writes(generator: Transforme
     assert len(reply(generator)) > 20
 
 
+def test_each_piece_tells_how_likely_its_tokens_were(generator: TransformersGenerator) -> None:
+    import torch
+
+    model = generator.load().model
+    prompt = generator.tokens(QUESTION)
+    pieces = list(generator.stream(QUESTION, 20, running))
+    with torch.inference_mode():
+        ids = torch.tensor([prompt])
+        whole = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=20, do_sample=False)
+        rows = model(whole).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+    so_far = rows.gather(1, whole[0, len(prompt) :, None])[:, 0].cumsum(0).tolist()
+    assert len(pieces) < len(so_far)  # some are of several tokens
+    for total in accumulate(piece.logprob for piece in pieces):
+        assert any(total == pytest.approx(expected, abs=1e-4) for expected in so_far)
+    assert total == pytest.approx(so_far[-1], abs=1e-4)
+
+
 def test_count_is_the_length_of_the_rendered_prompt(generator: TransformersGenerator) -> None:
     tokenizer = generator.load().tokenizer
     prompt = f"<|im_start|>system\nAnswer.<|im_end|>\n<|im_start|>user\n{QUESTION[1].text}<|im_end|>\n<|im_start|>assistant\n"
@@ -98,7 +116,7 @@ def test_special_tokens_in_a_message_are_plain_text(generator: TransformersGener
 
 def test_characters_arrive_whole(scripted: Any) -> None:
     generator = scripted("余烬 😀 ok", "<|im_end|>", "never")
-    pieces = list(generator.stream(QUESTION, 100, running))
+    pieces = [piece.text for piece in generator.stream(QUESTION, 100, running)]
     assert "".join(pieces) == "余烬 😀 ok"
     assert pieces[:2] == ["余", "烬"]
 
@@ -120,7 +138,7 @@ def test_repeated_digits_are_no_loop(scripted: Any) -> None:
 def test_it_stops_when_told(scripted: Any) -> None:
     pieces: list[str] = []
     for piece in scripted("abcdefgh").stream(QUESTION, 100, lambda: len(pieces) == 3):
-        pieces.append(piece)
+        pieces.append(piece.text)
     assert pieces == ["a", "b", "c"]
 
 
@@ -130,7 +148,7 @@ def test_it_writes_at_most_max_tokens(scripted: Any) -> None:
 
 def test_a_failure_rises_where_the_tokens_are_read(scripted: Any) -> None:
     stream = scripted("ab", RuntimeError("out of memory")).stream(QUESTION, 10, running)
-    assert [next(stream), next(stream)] == ["a", "b"]
+    assert [next(stream).text, next(stream).text] == ["a", "b"]
     with pytest.raises(ModelFailed, match="RuntimeError: out of memory"):
         next(stream)
 

@@ -60,7 +60,7 @@ def _sentence_by_sentence(case: Case, prompt: Prompt) -> Iterator[str]:
     pieces = case.parts.generator.stream(prompt.messages, most, case.halted)
     try:
         for piece in pieces:
-            text += piece
+            text += piece.text
             number += 1
             if len(claims(_complete(text))) > claimed:
                 claimed += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 from rag.errors import ModelFailed, ModelMissing
 from rag.models.cores import share
 from rag.models.resolve import identity
-from rag.types import Turn
+from rag.types import Piece, Turn
 
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # a CPU without one of these emulates it, many times slower than float32
 LOOP = 16  # tokens; a reply that writes so many a second time is going round in circles, and ends there
@@ -72,7 +73,7 @@ class TransformersGenerator:
         tokenizer = self.load().tokenizer
         return [*tokenizer(reply, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
-    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[str]:
+    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
         """Pieces of the greedy reply, whole characters each, no special tokens. Raises ModelFailed."""
         from tokenizers.decoders import DecodeStream
 
@@ -84,12 +85,15 @@ class TransformersGenerator:
                 f"a prompt and reply of at most {room} tokens", f"{len(prompt)} + {max_tokens}", "shorten the prompt"
             )
         decoder = DecodeStream(skip_special_tokens=True)
-        for token in self._decode(prompt, max_tokens, stopped):
-            if piece := decoder.step(loaded.tokenizer.backend_tokenizer, token):
-                yield piece
+        behind = 0.0  # of the tokens since the last piece
+        for token, logprob in self._decode(prompt, max_tokens, stopped):
+            behind += logprob
+            if text := decoder.step(loaded.tokenizer.backend_tokenizer, token):
+                yield Piece(text, behind)
+                behind = 0.0
 
-    def _decode(self, prompt: list[int], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[int]:
-        """Greedy tokens up to an end token. The cache of keys and values lives as long as this iterator."""
+    def _decode(self, prompt: list[int], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[tuple[int, float]]:
+        """Greedy tokens up to an end token, with the log of their probability. The cache lives as long as this iterator."""
         import torch
         from transformers import DynamicCache
 
@@ -102,14 +106,14 @@ class TransformersGenerator:
                     ids = torch.tensor([given], device=model.device)
                     scores = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
                     token = int(scores.argmax())
-                    usable = bool(scores[token].isfinite())
+                    logprob = float(scores.float().log_softmax(-1)[token])
             except (RuntimeError, IndexError) as error:
                 raise self._failed("a next token", f"{type(error).__name__}: {error}") from error
-            if not usable:
+            if not math.isfinite(logprob):
                 raise self._failed("a next token", "scores that are not numbers")
             if token in stops:
                 return
-            yield token
+            yield token, logprob
             written.append(token)
             given = [token]
 

@@ -45,4 +45,5 @@ def judged(generator: Generator, lessons: Sequence[Lesson], shops: dict[Language
 
 
 def _reply(generator: Generator, lesson: Lesson, branch: Branch, shops: dict[Language, str]) -> str:
-    return "".join(generator.stream(messages(lesson, branch, shops), NEW_TOKENS, lambda: False)).strip()
+    pieces = generator.stream(messages(lesson, branch, shops), NEW_TOKENS, lambda: False)
+    return "".join(piece.text for piece in pieces).strip()
