@@ -170,7 +170,7 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         contacts={"en": shop.contact_en, "zh": shop.contact_zh},
         shops={"en": shop.name_en, "zh": shop.name_zh},
         names=_names(chunks),
-        fitted=fitted(settings.home, embedder.fingerprint),
+        fitted=fitted(settings.home, embedder.fingerprint).for_generator(generator.fingerprint),
     )
 
 

@@ -18,7 +18,7 @@ from rag.settings import AnswerSettings
 OWN = Fitted(
     "hash-64",
     {"en": WEIGHTS, "zh": WEIGHTS / 2},
-    {"en": Thresholds(0.41, 0.45, 0.7), "zh": Thresholds(0.5, 0.5, 0.6)},
+    {"en": Thresholds(0.41, 0.45, 0.7, 0.45), "zh": Thresholds(0.5, 0.5, 0.6, 0.5)},
     {"en": {"one": -2.0, "score": 0.5}, "zh": {"one": -1.0}},
     2.0,
     "gold (digest 123, 9 questions)",
@@ -71,13 +71,13 @@ def test_a_file_not_in_the_form_is_refused(tmp_path: Path, before: str, after: s
 
 def test_what_is_set_by_hand_wins() -> None:
     assert OWN.chosen(AnswerSettings()) == OWN.thresholds
-    assert OWN.chosen(AnswerSettings(refuse_below_en=0.2))["en"] == Thresholds(0.2, 0.2, 0.7)
-    assert OWN.chosen(AnswerSettings(refuse_below_en=0.2, quote_threshold_en=0.6))["en"] == Thresholds(0.2, 0.6, 0.7)
-    assert OWN.chosen(AnswerSettings(faq_threshold_zh=0.0)) == {**OWN.thresholds, "zh": Thresholds(0.5, 0.5, 0.0)}
+    assert OWN.chosen(AnswerSettings(refuse_below_en=0.2))["en"] == Thresholds(0.2, 0.2, 0.7, 0.2)
+    assert OWN.chosen(AnswerSettings(refuse_below_en=0.2, quote_threshold_en=0.6))["en"] == Thresholds(0.2, 0.6, 0.7, 0.2)
+    assert OWN.chosen(AnswerSettings(faq_threshold_zh=0.0)) == {**OWN.thresholds, "zh": Thresholds(0.5, 0.5, 0.0, 0.5)}
 
 
 def test_the_ladder_answers_from_where_it_is_told() -> None:
-    assert make_parts().thresholds["en"] == Thresholds(0.2, 0.2, 0.9)
+    assert make_parts().thresholds["en"] == Thresholds(0.2, 0.2, 0.9, 0.2)
 
 
 def test_another_type_of_number_is_no_other_embedder() -> None:

@@ -26,8 +26,8 @@ def count(messages: Sequence[Turn]) -> int:
 
 def make(question: str, chunks: Sequence[Chunk], history: History = (), tokens: int = 1000, language: str = "en") -> Prompt:
     query = Query(question, question, language)  # type: ignore[arg-type]
-    passages = [Passage(chunk, 1.0) for chunk in chunks]
-    return render(query, history, passages, "Shop", count, tokens, lambda passage, most: f"<best {most} of {passage.chunk.id}>")
+    excerpts = [(Passage(chunk, 1.0), chunk.text) for chunk in chunks]
+    return render(query, history, excerpts, "Shop", count, tokens)
 
 
 def shown(prompt: Prompt) -> str:
@@ -48,10 +48,10 @@ def test_what_gives_way_to_the_token_limit() -> None:
     assert len(make("How long?", chunks, LONG[:2], most).passages) == 3
     without_turns = make("How long?", chunks, LONG[:2], most - 1)
     assert "question 1" not in shown(without_turns) and "answer" in shown(without_turns)
-    cut = make("How long?", chunks, (), count(make("How long?", chunks).messages) - 1)
-    assert "best 2 of reviews" in shown(cut) and "Price: 49.90 EUR" in shown(cut)
-    dropped = make("How long?", chunks, (), count(make("How long?", []).messages) + 12)
-    assert [passage.chunk.id for passage in dropped.passages] == [RETURNS.id] and "best 2 of policies" in shown(dropped)
+    dropped = make("How long?", chunks, (), count(make("How long?", chunks).messages) - 1)
+    assert [passage.chunk.id for passage in dropped.passages] == [RETURNS.id, LAMP.id] and "Great lamp" not in shown(dropped)
+    least = make("How long?", chunks, (), 1)
+    assert [passage.chunk.id for passage in least.passages] == [RETURNS.id] and RETURNS.text in shown(least)
 
 
 def test_passages_cannot_pose_as_the_prompt() -> None:

@@ -25,7 +25,7 @@ from rag.tune.examples import Example, similar_questions
 from rag.tune.ladder import FOLDS, Tally, folds, heard, held_out, level, surprise, thresholds, verdict
 from rag.types import Chunk, Facets, Kind, Passage
 
-LIMITS = Thresholds(0.3, 0.5, 0.8)
+LIMITS = Thresholds(0.3, 0.5, 0.8, 0.3)
 
 
 def question(id: str, answer: str = "", **more: object) -> Question:
@@ -212,7 +212,7 @@ def test_a_whole_run_writes_what_serving_reads(shop: Settings, tmp_path: Path) -
 
 @pytest.mark.parametrize(("limit", "rung"), [(0.01, "quote"), (0.999, "refusal")])
 def test_the_assistant_answers_from_where_the_homes_file_says(shop: Settings, limit: float, rung: str) -> None:
-    own = replace(shipped(), embedder="hash-64", thresholds=dict.fromkeys(("en", "zh"), Thresholds(limit, limit, 1.0)))
+    own = replace(shipped(), embedder="hash-64", thresholds=dict.fromkeys(("en", "zh"), Thresholds(limit, limit, 1.0, limit)))
     (shop.home / NAME).write_text(own.as_toml(), encoding="utf-8")
     assistant = build.Assistant(shop)
     try:

@@ -17,7 +17,7 @@ from typing import Any, get_args
 import numpy as np
 
 from rag.answer.fit import Matrix
-from rag.answer.rank import FEATURES
+from rag.answer.rank import FEATURES, READ
 from rag.errors import SettingsError
 from rag.settings import AnswerSettings
 from rag.types import Language
@@ -25,10 +25,12 @@ from rag.types import Language
 log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).with_name("weights.toml")
 NAME = "fitted.toml"  # of a home's own file
+ALL = (*FEATURES, *READ)
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 _HEAD = """\
 # Fitted by `python -m rag tune answers` on {questions}; the meaning of each weight is in rag/answer/rank.py.
 embedder = "{embedder}"
+generator = "{generator}"  # that the weights "read" are for
 wrong_cost = {wrong_cost}  # of a wrong answer, where a right one earns 1 and declining nothing
 """
 
@@ -40,15 +42,22 @@ class Thresholds:
     refuse_below: float  # likelihood of the best unit below which nothing is said but what is vetted
     quote: float  # ... from which it is quoted
     faq: float  # likeness to a vetted question from which its answer is given
+    read: float  # likelihood of the best unit, once a generator has read the passages, from which there is an answer
 
 
 # Of an embedder that nothing was fitted for: rather too high than too low.
-CAUTIOUS: Mapping[Language, Thresholds] = {"en": Thresholds(0.4, 0.4, 0.9), "zh": Thresholds(0.4, 0.4, 0.9)}
+CAUTIOUS: Mapping[Language, Thresholds] = {
+    "en": Thresholds(0.4, 0.4, 0.9, 0.4),
+    "zh": Thresholds(0.4, 0.4, 0.9, 0.4),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """By language: weights of rag.answer.rank.FEATURES, thresholds, and weights of rag.retrieve.confidence.SIGNALS."""
+    """By language: weights of rag.answer.rank.FEATURES, thresholds, and weights of rag.retrieve.confidence.SIGNALS.
+
+    `read` are weights of FEATURES and READ, for what the `generator` with that fingerprint makes of the passages.
+    """
 
     embedder: str  # fingerprint
     weights: Mapping[Language, Matrix]
@@ -56,29 +65,38 @@ class Fitted:
     found: Mapping[Language, Mapping[str, float]] = field(default_factory=dict)
     wrong_cost: float = 1.0
     questions: str = ""  # what it was fitted on
+    generator: str = ""  # fingerprint
+    read: Mapping[Language, Matrix] = field(default_factory=dict)
 
     def is_for(self, fingerprint: str) -> bool:
         """Whether the embedder is the one it was fitted for; in what type of number it computes changes too little to matter."""
         return _model(fingerprint) == _model(self.embedder)
+
+    def for_generator(self, fingerprint: str) -> Fitted:
+        """This; without weights for what a generator says unless it is the one that they were fitted for."""
+        return self if fingerprint == self.generator else replace(self, read={})
 
     def for_embedder(self, fingerprint: str) -> Fitted:
         """This; for an embedder that it was not fitted for with cautious thresholds, and without confidence in passages."""
         if self.is_for(fingerprint):
             return self
         log.info("thresholds are fitted for %s, not %s: run `python -m rag tune answers`", self.embedder, fingerprint)
-        return replace(self, thresholds=CAUTIOUS, found={})
+        return replace(self, thresholds=CAUTIOUS, found={}, read={})
 
     def chosen(self, policy: AnswerSettings) -> dict[Language, Thresholds]:
-        """The thresholds, those that are set by hand first; a hand-set refuse_below is that of quotes, too."""
+        """The thresholds, those that are set by hand first; a hand-set refuse_below is that of quotes and of reading, too."""
         return {language: _chosen(policy, language, self.thresholds[language]) for language in LANGUAGES}
 
     def as_toml(self) -> str:
         """The file's text: the same numbers make the same bytes."""
-        head = _HEAD.format(questions=self.questions, embedder=self.embedder, wrong_cost=self.wrong_cost)
+        head = _HEAD.format(
+            questions=self.questions, embedder=self.embedder, generator=self.generator, wrong_cost=self.wrong_cost
+        )
         tables = [
             _table(language, dict(zip(FEATURES, self.weights[language], strict=True)))
             + _table(f"{language}.thresholds", asdict(self.thresholds[language]))
             + (_table(f"{language}.found", self.found[language]) if language in self.found else "")
+            + (_table(f"{language}.read", dict(zip(ALL, self.read[language], strict=True))) if language in self.read else "")
             for language in LANGUAGES
         ]
         return head + "".join(tables)
@@ -99,6 +117,7 @@ def _chosen(policy: AnswerSettings, language: Language, fitted: Thresholds) -> T
         fitted.refuse_below if refuse is None else refuse,
         quote if quote is not None else fitted.quote if refuse is None else refuse,
         fitted.faq if vetted is None else vetted,
+        fitted.read if refuse is None else refuse,
     )
 
 
@@ -126,6 +145,12 @@ def read_fitted(file: Path) -> Fitted:
             {language: _thresholds(tables[language]["thresholds"]) for language in LANGUAGES},
             {language: _numbers(tables[language]["found"]) for language in LANGUAGES if "found" in tables[language]},
             float(tables["wrong_cost"]),
+            generator=str(tables.get("generator", "")),
+            read={
+                language: np.array([float(tables[language]["read"][name]) for name in ALL])
+                for language in LANGUAGES
+                if "read" in tables[language]
+            },
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(

@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from rag.answer.evidence import heard, usable
 from rag.answer.fitted import Fitted, Thresholds, shipped
-from rag.answer.rank import Candidate, Ranker
+from rag.answer.rank import Candidate, Ranker, Said
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity
@@ -44,7 +44,7 @@ class Parts:
     @cached_property
     def ranker(self) -> Ranker:
         """Weighs candidates; it remembers vectors, so it lives as long as the parts."""
-        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder), self.fitted.weights)
+        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder), self.fitted.weights, self.fitted.read)
 
     @cached_property
     def thresholds(self) -> Mapping[Language, Thresholds]:
@@ -107,6 +107,7 @@ class Case:
     passages: tuple[Passage, ...] = ()
     usable: tuple[Passage, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    said: Said | None = None  # what the generator makes of the passages, once it was asked
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -114,16 +115,27 @@ class Case:
         """The language to answer in."""
         return self.query.language
 
-    def weigh(self) -> None:
-        """Sort out what may be answered from, and rank its units."""
+    def weigh(self, said: Said | None = None) -> None:
+        """Sort out what may be answered from, and rank its units; again when a generator has `said` what it makes of them."""
+        self.said = said
         found = usable(self.passages, self.language)
-        self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found), self.thresholds.refuse_below))
+        self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found, said), self.threshold))
         self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())
+
+    @property
+    def told(self) -> bool:
+        """Whether the likelihoods rest on what the generator said."""
+        return self.said is not None and self.language in self.parts.fitted.read
+
+    @property
+    def threshold(self) -> float:
+        """The likelihood below which nothing is said but what is vetted."""
+        return self.thresholds.read if self.told else self.thresholds.refuse_below
 
     @property
     def answerable(self) -> bool:
         """Whether the likeliest unit is likely enough to say anything."""
-        return bool(self.candidates) and self.candidates[0].probability >= self.thresholds.refuse_below
+        return bool(self.candidates) and self.candidates[0].probability >= self.threshold
 
     @property
     def thresholds(self) -> Thresholds:

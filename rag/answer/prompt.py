@@ -14,7 +14,8 @@ from rag.types import History, Language, Passage, Query, Turn
 
 FOLDER = Path(__file__).parent / "prompts"
 _TURN = 160  # characters of an earlier message that are shown
-_SENTENCES = 2  # a passage that does not fit is cut to so many of its best sentences
+
+Excerpt = tuple[Passage, str]  # a passage and what of it is shown
 
 _TEMPLATE_TOKENS = re.compile(r"<\|[^|>\n]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<!--|-->", re.IGNORECASE)
 _SPEAKER = re.compile(r"(?im)^([\s>*#-]*)(system|user|assistant|human|ai|question|系统|用户|助手|问题)\s*[:：]")
@@ -34,38 +35,31 @@ class Prompt:
 def render(
     query: Query,
     history: History,
-    passages: Sequence[Passage],
+    excerpts: Sequence[Excerpt],
     shop: str,
     count: Callable[[Sequence[Turn]], int],
     tokens: int,
-    best_sentences: Callable[[Passage, int], str],
 ) -> Prompt:
-    """The prompt, at most `tokens` by `count` if that can be had without cutting the question.
+    """The prompt, at most `tokens` by `count` if that can be had without cutting the question or the best excerpt.
 
-    What gives way, in this order: the oldest turns; the weakest passages, first down to `best_sentences(passage, how many)`,
-    then altogether; the best passage only down to its best sentences. Serving and training both come through here.
+    What gives way: first the oldest turns, then the last excerpts. Serving and training both come through here.
     """
-    texts = [passage.chunk.text for passage in passages]
-    turns = list(history)
+    turns, shown = list(history), list(excerpts)
 
     def messages() -> tuple[Turn, ...]:
-        return _messages(query, turns, [(p, text) for p, text in zip(passages, texts, strict=False)], shop)
+        return _messages(query, turns, shown, shop)
 
     while turns and count(messages()) > tokens:
         turns.pop(0)
-    for index in reversed(range(len(texts))):
-        if count(messages()) <= tokens:
-            break
-        texts[index] = best_sentences(passages[index], _SENTENCES)
-    while len(texts) > 1 and count(messages()) > tokens:
-        texts.pop()
-    return Prompt(messages(), tuple(passages[: len(texts)]))
+    while len(shown) > 1 and count(messages()) > tokens:
+        shown.pop()
+    return Prompt(messages(), tuple(passage for passage, _ in shown))
 
 
-def fence(passages: Sequence[tuple[Passage, str]]) -> str:
-    """Passages as numbered, quoted blocks; nothing inside closes its block or poses as a marker, a speaker or a token."""
+def fence(excerpts: Sequence[Excerpt]) -> str:
+    """Excerpts as numbered, quoted blocks; nothing inside closes its block or poses as a marker, a speaker or a token."""
     blocks = []
-    for number, (passage, text) in enumerate(passages, start=1):
+    for number, (passage, text) in enumerate(excerpts, start=1):
         chunk = passage.chunk
         head = " > ".join(dict.fromkeys((chunk.title, *chunk.headings)))
         blocks.append(f'[{number}] {" ".join(disarm(head).split())}\n"""\n{disarm(text)}\n"""')
@@ -97,11 +91,11 @@ def _template(path: Path) -> Template:
     return Template(path.read_text(encoding="utf-8"))
 
 
-def _messages(query: Query, turns: Sequence[Turn], passages: Sequence[tuple[Passage, str]], shop: str) -> tuple[Turn, ...]:
+def _messages(query: Query, turns: Sequence[Turn], excerpts: Sequence[Excerpt], shop: str) -> tuple[Turn, ...]:
     language = query.language
     user = fill(
         f"user_{language}",
-        passages=fence(passages),
+        passages=fence(excerpts),
         history=_history(turns, language),
         question=" ".join(disarm(query.text).split()),
     )

@@ -15,9 +15,11 @@ from rag.wording import say
 def quote(case: Case) -> Generator[Token, None, Reply | None]:
     """The best candidate, if it is likely enough."""
     yield from ()
-    if not case.answerable or case.candidates[0].probability < case.thresholds.quote:
+    if not case.answerable:
         return None
     best = case.candidates[0]
+    if not case.told and best.probability < case.thresholds.quote:
+        return None
     return quoted(best.passage, best.unit, case.language)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from rag.answer.dimensions import fits, wanted
 from rag.answer.fit import Matrix
+from rag.answer.reply import Reading
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity, term_set
@@ -52,6 +53,14 @@ FEATURES = (
     "abroad",  # the unit speaks of prices or stock of another country than shoppers of this language live in
     "quantity",  # 1: a number is asked for and there, -1: asked for and missing, 0: not asked for
 )
+# More columns once a generator has read the passages; units that it was not shown have them as well.
+READ = (
+    "said",  # share, by rarity, of the reply that the unit says
+    "told",  # ... of the unit that the reply says
+    "cited",  # the reply names the unit's passage
+    "odds",  # natural log of the odds that the passages hold the answer
+    "surety",  # mean natural log of the probabilities of the reply's tokens, times "said"
+)
 _ASKS_QUANTITY = re.compile(
     r"how (?:many|much|long|far|heavy|big|tall|old|often|hot|cold|loud|bright)|what time|price|"
     r"多少|几|多久|多长|多重|多远|多大|多高|价"
@@ -63,6 +72,9 @@ _ABROAD: dict[Language, re.Pattern[str]] = {
     "en": re.compile(r"\b(?:China|Chinese|CNY|RMB|yuan)\b"),
     "zh": re.compile(r"欧盟|欧元|欧洲|EUR|€"),
 }
+
+
+Said = tuple[Reading, Passage | None]  # a generator's reply, and the passage that its first marker stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +101,22 @@ class Ranker:
     subjects: Subjects
     similarity: Similarity
     weights: Mapping[Language, Matrix]
+    read: Mapping[Language, Matrix] = field(default_factory=dict)  # of FEATURES and READ
 
-    def rank(self, query: Query, passages: Sequence[Passage]) -> list[Candidate]:
-        """All units of `passages`, the likeliest first; the probabilities sum to less than 1, the rest is "none of them"."""
+    def rank(self, query: Query, passages: Sequence[Passage], said: Said | None = None) -> list[Candidate]:
+        """All units of `passages`, the likeliest first; the probabilities sum to less than 1, the rest is "none of them".
+
+        With what a generator `said`, where there are weights for that.
+        """
         found = [(passage, unit) for passage in passages for unit in units(passage.chunk)]
         if not found:
             return []
-        likely = likelihoods(self.features(query, passages) @ self.weights[query.language])
+        features, weights = self.features(query, passages), self.weights[query.language]
+        if said and query.language in self.read:
+            features, weights = np.hstack([features, self.told(said, passages)]), self.read[query.language]
+        likely = likelihoods(features @ weights)
         ranked = [Candidate(float(p), *pair) for p, pair in zip(likely, found, strict=True)]
         return sorted(ranked, key=lambda candidate: -candidate.probability)
-
-    def answers_better(self, query: Query, text: str, candidate: Candidate) -> bool:
-        """Whether `text`, were it a unit of the candidate's passage, would be at least as likely the answer."""
-        unit = candidate.unit
-        rows = self._rows(query, candidate.passage, {"rank": 1.0, "share": 1.0, "best": 0.0}, [replace(unit, text=text), unit])
-        mine, theirs = np.array([[row[name] for name in FEATURES] for row in rows]) @ self.weights[query.language]
-        return bool(mine >= theirs)
 
     def features(self, query: Query, passages: Sequence[Passage]) -> Matrix:
         """Shape (units of all passages in their order, len(FEATURES))."""
@@ -117,6 +129,19 @@ class Ranker:
             for row in self._rows(query, passage, its, units(passage.chunk))
         ]
         return np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
+
+    def told(self, said: Said, passages: Sequence[Passage]) -> Matrix:
+        """Shape (units of all passages in their order, len(READ))."""
+        reading, cited = said
+        reply = term_set(reading.text)
+        rows = []
+        for passage in passages:
+            names = float(cited is not None and passage.chunk.id == cited.chunk.id)
+            for unit in units(passage.chunk):
+                own = term_set(unit.text)
+                share = self.rarity.coverage(reply, own)
+                rows.append((share, self.rarity.coverage(own, reply), names, reading.odds, reading.surety * share))
+        return np.array(rows, dtype=np.float64).reshape(-1, len(READ))
 
     def asked(self, query: Query) -> frozenset[str]:
         """The terms of the question besides the products it names; all of them if it only names products."""

@@ -5,12 +5,29 @@ The word comes first and is one token of the default model, so that its probabil
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rag.types import Piece
 
 FOUND = "Found:"
 NONE = "None"
 _FOUND = re.compile(r"^\W*found\s*[:：]?\s*", re.IGNORECASE)
 _NONE = re.compile(r"^\W*(?:none|no answer|没有相关信息)(?:\W|$)", re.IGNORECASE)
+_MARKER = re.compile(r"\[(\d{1,2})\]")
+_EDGE = 1e-4  # probabilities are kept as far from 0 and 1, so that they have odds
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a generator makes of the passages it was shown."""
+
+    text: str  # its reply without the first word; empty where it declines
+    marker: int  # number of the passage that it names first; 0 for none
+    odds: float  # natural log of the odds that the passages hold the answer, by the probability of the first word
+    surety: float  # mean natural log of the probabilities of the rest; 0 for nothing or where the server does not tell
 
 
 def declines(reply: str) -> bool:
@@ -21,3 +38,15 @@ def declines(reply: str) -> bool:
 def bare(reply: str) -> str:
     """The reply without its first word; models that were not tuned for it leave it out."""
     return _FOUND.sub("", reply)
+
+
+def reading(reply: str, pieces: Sequence[Piece]) -> Reading:
+    """What a reply that came in these pieces says; the first of them is the word that decides."""
+    known = [piece.logprob for piece in pieces if not math.isnan(piece.logprob)]
+    first = min(max(math.exp(known[0]) if known else 0.5, _EDGE), 1 - _EDGE)
+    odds = math.log(first / (1 - first))
+    if declines(reply):
+        return Reading("", 0, -odds, 0.0)
+    marker = _MARKER.search(reply)
+    rest = known[1:]
+    return Reading(bare(reply), int(marker[1]) if marker else 0, odds, sum(rest) / len(rest) if rest else 0.0)

@@ -7,7 +7,7 @@ gold --the ladder, up to where it decides--> examples --cross-validated--> penal
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rag.answer.fit import Matrix, fit
@@ -32,11 +32,13 @@ class Tuned:
     """One language, fitted: the ladder as it was and as it is now, on the same questions."""
 
     weights: Matrix  # of rag.answer.rank.FEATURES
+    read: Matrix | None  # of those and rag.answer.rank.READ; None where no generator reads
     thresholds: Thresholds
     found: Mapping[str, float]  # weights of rag.retrieve.confidence.SIGNALS
     penalty: float  # that the weights were fitted with
     before: Tally  # by weights that may have been fitted on these very questions
-    after: Tally  # cross-validated
+    after: Tally  # cross-validated, without a generator
+    told: Tally | None  # ... and with it
     auc: float  # of `found`, cross-validated
     settled: int  # questions that end before the ladder, such as attacks
 
@@ -83,6 +85,8 @@ def tune_answers(
         {language: found.found for language, found in languages.items()},
         cost,
         name,
+        now.generator,
+        {language: found.read for language, found in languages.items() if found.read is not None},
     )
     file = out or settings.home / NAME
     write_atomically(file, fitted.as_toml())
@@ -100,31 +104,43 @@ def tuned(collected: Collected, language: Language, before: Thresholds, cost: fl
             remedy="add questions or ingest the documents that answer them",
         )
     old = collected.fitted.weights[language]
-    penalty, after, chosen = cross_validated(mine, cost, collected.similar[language])
-    told, auc = told_by_scores(mine)
+    similar = collected.similar[language]
+    penalty, after, chosen = cross_validated(mine, cost, similar)
+    read = [(place, one.as_read) for place, one in enumerate(mine)]
+    weights, told = None, None
+    if seen := [one for _, one in read if one]:
+        second, _, limits = cross_validated(seen, cost, similar)
+        chosen = replace(chosen, read=limits.read)
+        weights = fit([(one.features, one.right) for one in seen], second)
+        told = Tally.of([*_verdicts(seen, second, cost, similar), *(0 for _, one in read if not one)])
+    found, auc = told_by_scores(mine)
     return Tuned(
         fit([(one.features, one.right) for one in mine], penalty),
+        weights,
         chosen,
-        dict(zip(SIGNALS, map(float, told), strict=True)),
+        dict(zip(SIGNALS, map(float, found), strict=True)),
         penalty,
         Tally.of(verdict(one, likelihoods(one.features @ old), before) for one in mine),
         after,
+        told,
         auc,
         sum(item.lang == language for item in collected.settled),
     )
 
 
 def cross_validated(examples: Sequence[Example], cost: float, similar: Sequence[Near] = ()) -> tuple[float, Tally, Thresholds]:
-    """The penalty under which what is right surprises least, how the ladder fares with it, and the thresholds it needs.
-
-    The examples of each fold are judged by weights and thresholds that are fitted on the others.
-    """
+    """The penalty under which what is right surprises least, how the ladder fares with it, and the thresholds it needs."""
     tried = {penalty: held_out(examples, penalty) for penalty in PENALTIES}
     penalty = min(PENALTIES, key=lambda one: surprise(examples, tried[one]))
-    pairs = list(zip(examples, tried[penalty], folds(examples), strict=True))
+    return penalty, Tally.of(_verdicts(examples, penalty, cost, similar)), thresholds(examples, tried[penalty], cost, similar)
+
+
+def _verdicts(examples: Sequence[Example], penalty: float, cost: float, similar: Sequence[Near]) -> list[int]:
+    """What each is worth, by weights and thresholds that were fitted without its fold."""
+    pairs = list(zip(examples, held_out(examples, penalty), folds(examples), strict=True))
     verdicts: list[int] = []
     for fold in sorted({number for _, _, number in pairs}):
         others = [(example, likely) for example, likely, number in pairs if number != fold]
         chosen = thresholds([example for example, _ in others], [likely for _, likely in others], cost, similar)
         verdicts += [verdict(example, likely, chosen) for example, likely, number in pairs if number == fold]
-    return penalty, Tally.of(verdicts), thresholds(examples, tried[penalty], cost, similar)
+    return verdicts

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag import build
+from rag.answer.cite import cite
 from rag.answer.evidence import is_official, usable
 from rag.answer.faq import nearest, vetted
 from rag.answer.fit import Matrix
 from rag.answer.fitted import LANGUAGES, Fitted
+from rag.answer.generate import HOPELESS, build_prompt, replies, said, stands, states, worth_reading
 from rag.answer.guard import guard, open_case
 from rag.answer.parts import Case, Parts, Reply
 from rag.answer.quote import quoted
+from rag.answer.rank import Candidate
 from rag.answer.smalltalk import talk
 from rag.answer.units import units
 from rag.evaluate import score
@@ -23,9 +26,11 @@ from rag.evaluate.gold import Question
 from rag.evaluate.rows import Row, as_found
 from rag.ports import Progress
 from rag.settings import Settings
+from rag.tune.remembered import Remembered
 from rag.types import Chunk, Filter, Kind, Language, Outcome, Passage
 
 ANYTHING = Filter()
+REPLIES = "replies.jsonl"  # of the generator, in the home: fitting again asks it nothing that it was asked before
 Near = tuple[float, bool]  # likeness to the nearest vetted question, and whether its answer is right
 
 
@@ -42,6 +47,19 @@ class Example:
     likeness: float  # to the nearest vetted question; 0 if there is none
     vetted: bool  # whether its answer is right
     held: bool = False  # whether one of the passages holds the answer
+    told: Matrix | None = None  # (units, rag.answer.rank.READ); None where no generator reads
+    reply: NDArray[np.bool_] | None = None  # of each unit: it carries the generator's reply, which is then said in its place
+    reply_right: bool = False
+
+    @property
+    def spoken(self) -> NDArray[np.bool_]:
+        """Whether what is said is right, by the unit that is the likeliest."""
+        return self.right if self.reply is None else np.where(self.reply, self.reply_right, self.right)
+
+    @property
+    def as_read(self) -> Example | None:
+        """With what the generator told among the features; None where it did not read."""
+        return None if self.told is None else replace(self, features=np.hstack([self.features, self.told]))
 
     @property
     def group(self) -> str:
@@ -66,7 +84,8 @@ def collect(settings: Settings, items: Sequence[Question], progress: Progress) -
     generation = build.build_generations(settings).open(embedder.fingerprint)
     try:
         search = build.build_search(settings, generation, embedder, reranker)
-        parts = build.build_parts(settings, generation, search, embedder, build.build_generator(settings))
+        generator = Remembered(build.build_generator(settings), settings.home / REPLIES)
+        parts = build.build_parts(settings, generation, search, embedder, generator)
         found, settled = [], []
         for done, item in enumerate(items, start=1):
             case = open_case(item.question, item.turns, parts, lambda: False)
@@ -79,7 +98,8 @@ def collect(settings: Settings, items: Sequence[Question], progress: Progress) -
             progress("ask", done, len(items))
         entries = [chunk for chunk in generation.store.chunks() if chunk.kind is Kind.FAQ and chunk.answer]
         similar = {language: similar_questions(parts, entries, language, found) for language in LANGUAGES}
-        return Collected(found, settled, similar, replace(parts.fitted, embedder=embedder.fingerprint))
+        fitted = replace(parts.fitted, embedder=embedder.fingerprint, generator=generator.fingerprint)
+        return Collected(found, settled, similar, fitted)
     finally:
         generation.store.close()
 
@@ -110,7 +130,7 @@ def example(item: Question, case: Case) -> Example:
     case.usable = tuple(found)
     pairs = [(passage, unit) for passage in found for unit in units(passage.chunk)]
     near = nearest(case)
-    return Example(
+    given = Example(
         item,
         case.language,
         case.passages,
@@ -120,6 +140,24 @@ def example(item: Question, case: Case) -> Example:
         near[0] if near else 0.0,
         near is not None and _is_right(item, case, vetted(near[1])),
         item.answerable and any(score.holds(passage, item) for passage in as_found(case.passages)),
+    )
+    return _read(given, item, case, [Candidate(0.0, *pair) for pair in pairs])
+
+
+def _read(given: Example, item: Question, case: Case, candidates: Sequence[Candidate]) -> Example:
+    """With what the generator makes of the passages, if it is worth asking."""
+    case.weigh()
+    if not worth_reading(case, HOPELESS):
+        return given
+    prompt = build_prompt(case)
+    text, pieces = next(replies(case, prompt))
+    told = said(text, pieces, prompt)
+    standing = stands(case, text, prompt) if told[0].text else []
+    return replace(
+        given,
+        told=case.parts.ranker.told(told, usable(case.passages, case.language)),
+        reply=np.array([bool(standing) and states(standing[0], candidate) for candidate in candidates], dtype=np.bool_),
+        reply_right=bool(standing) and _is_right(item, case, cite(standing)),
     )
 
 

@@ -1,7 +1,6 @@
 """The answer ladder on examples: what it would say under given weights and thresholds, and which of them earn most.
 
-Everything is cross-validated: an example is judged by weights, and by thresholds, that were fitted without its fold. The
-generated rung is left out: it answers only what the quote would, and must answer it at least as well.
+Everything is cross-validated: an example is judged by weights, and by thresholds, that were fitted without its fold.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def verdict(example: Example, likely: Matrix, thresholds: Thresholds) -> int:
     best = heard(example, likely, thresholds.refuse_below)
     if best is None or likely[best] < max(thresholds.quote, thresholds.refuse_below):
         return 0
-    return 1 if example.right[best] else -1
+    return 1 if example.spoken[best] else -1
 
 
 def level(cases: Sequence[tuple[float, bool]], cost: float) -> float:
@@ -121,12 +120,12 @@ def thresholds(
     `similar` are further cases of likeness to a vetted question, and whether its answer is right.
     """
     best = [(one, found, heard(one, found, 0.0)) for one, found in zip(examples, likely, strict=True)]
-    answerable = [(_odds(found[place]), bool(one.right[place])) for one, found, place in best if place is not None]
+    answerable = [(_odds(found[place]), bool(one.spoken[place])) for one, found, place in best if place is not None]
     quote = level(answerable, cost) if answerable else math.inf
     near = [*similar, *((one.likeness, one.vetted) for one in examples if one.likeness > 0)]
     faq = level(near, cost) if near else math.inf
     likelihood = 1 / (1 + math.exp(-quote)) if quote > -50 else 0.0
-    return Thresholds(likelihood, likelihood, min(max(faq, 0.01), 1.0))
+    return Thresholds(likelihood, likelihood, min(max(faq, 0.01), 1.0), likelihood)
 
 
 def told_by_scores(examples: Sequence[Example]) -> tuple[Matrix, float]:

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 def answers_table(result: AnswersTuned) -> Table:
-    """Two rows a language: the ladder as it was, and as it is now where it has not seen the questions."""
+    """By language: the ladder as it was, as it is now where it has not seen the questions, and then with a generator."""
     table = Table(
         box=box.SIMPLE,
         caption="score: +1 right, 0 declined, -1 wrong; right: of those answered; settled: before the ladder, not counted\n"
         "before: by numbers that may have been fitted on these very questions; after: cross-validated\n"
+        "read: after, with what the generator makes of the passages\n"
         "AUC: how well passages that hold the answer are told from those that do not by their scores alone, cross-validated",
         caption_justify="left",
     )
@@ -25,7 +26,10 @@ def answers_table(result: AnswersTuned) -> Table:
     for language, tuned in result.languages.items():
         limits = tuned.thresholds
         fitted = (f"{tuned.penalty:g}", f"{limits.refuse_below:.3f}", f"{limits.faq:.3f}", f"{tuned.auc:.3f}")
-        for state, tally, more in (("before", tuned.before, ("", "", "", "")), ("after", tuned.after, fitted)):
+        states = [("before", tuned.before, ("", "", "", "")), ("after", tuned.after, fitted)]
+        if tuned.told:
+            states.append(("read", tuned.told, ("", f"{limits.read:.3f}", "", "")))
+        for state, tally, more in states:
             figures = (f"{tally.score:+.3f}", f"{tally.coverage:.3f}", f"{tally.accuracy:.3f}")
             table.add_row(language, str(tally.n), str(tuned.settled), state, *figures, *more)
     return table

@@ -67,4 +67,5 @@ def pack(lesson: Lesson, shops: dict[Language, str], prompt: Tokenize, reply: Ca
 def messages(lesson: Lesson, branch: Branch, shops: dict[Language, str]) -> Sequence[Turn]:
     """The prompt of one question of a lesson, nothing of it cut."""
     shop = shops[branch.query.language]
-    return render(branch.query, branch.history, lesson.passages, shop, lambda _: 0, UNLIMITED, lambda *_: "").messages
+    excerpts = [(passage, passage.chunk.text) for passage in lesson.passages]
+    return render(branch.query, branch.history, excerpts, shop, lambda _: 0, UNLIMITED).messages
