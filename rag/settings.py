@@ -98,10 +98,10 @@ class AnswerSettings(Section):
     quote_threshold_en: float | None = Field(None, ge=0, le=1)  # ... from which it is quoted as the answer
     quote_threshold_zh: float | None = Field(None, ge=0, le=1)
     wrong_cost: float = Field(1.0, gt=0)  # of a wrong answer, where a right one earns 1: what thresholds are fitted for
-    generate_languages: tuple[Literal["en", "zh"], ...] = ("en",)  # those the generator can write
+    generate_languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")  # those the generator can write
     support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
     prompt_tokens: int = Field(600, ge=100)
-    new_tokens: int = Field(80, ge=1)
+    new_tokens: int = Field(96, ge=1)
     question_characters: int = Field(2000, ge=10)  # what is longer is cut, and the shopper is told
     history_turns: int = Field(6, ge=0)
     deadline_seconds: float = Field(60, gt=0)

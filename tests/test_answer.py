@@ -8,11 +8,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 
+import numpy as np
 import pytest
-from answering import LAMP, OLD_RETURNS, PAY, RETURNS, as_is, chunk, golden, make_parts
+from answering import LAMP, OLD_RETURNS, PAY, RETURNS, WEIGHTS, as_is, chunk, golden, make_parts
 
 from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
+from rag.answer.rank import READ
 from rag.errors import ModelFailed
 from rag.types import (
     Answer,
@@ -276,10 +278,39 @@ def test_the_rungs_are_those_of_the_settings() -> None:
 
 
 def test_nothing_is_generated_in_a_language_the_model_cannot_write() -> None:
-    parts = make_parts(["签收后七天内可以无理由退货。"])
+    parts = make_parts(["签收后七天内可以无理由退货。"], generate_languages=("en",))
     assert ask("几天内可以退货？", parts).rung == "quote" and not parts.generator.prompts  # type: ignore[attr-defined]
     parts = make_parts(["签收后七天内可以无理由退货。"], generate_languages=("zh",))
     assert ask("几天内可以退货？", parts).rung == "generated"
+
+
+def told_parts(reply: str) -> Parts:
+    """Parts that weigh what the generator says: what a unit shares with the reply, and how sure the first word is."""
+    more = np.array([{"said": 4.0, "told": 2.0, "odds": 2.0}.get(name, 0.0) for name in READ])
+    weights = np.concatenate([WEIGHTS, more])
+    parts = make_parts([reply])
+    return dataclasses.replace(parts, fitted=dataclasses.replace(parts.fitted, read={"en": weights, "zh": weights}))
+
+
+def test_what_the_generator_says_moves_the_weights() -> None:
+    question = "How long can I return a product?"
+    label = "A return label costs 4.90 EUR."
+    assert ask(question, told_parts(f"Found: {label} [1]")).text == f"{label} [1]"
+    wrong = ask(question, told_parts("Found: A return label costs 5.90 EUR. [1]"))
+    assert (wrong.rung, wrong.text) == ("quote", f"{label} [1]")  # meant, but not rightly told
+    assert ask(question, told_parts(f"Found: {GOOD}")).text == GOOD
+
+
+def test_what_the_generator_declines_is_not_quoted() -> None:
+    question = "How long can I return a product?"
+    assert ask(question, make_parts(["None"])).rung == "quote"  # no weights say what its declining is worth
+    assert ask(question, told_parts("None")).rung == "refusal"
+
+
+def test_what_is_hopeless_is_not_read() -> None:
+    parts = told_parts(GOOD)
+    assert ask("Do you sell bicycles?", parts).outcome is Outcome.REFUSED
+    assert not parts.generator.prompts  # type: ignore[attr-defined]
 
 
 class Endless:
