@@ -62,7 +62,8 @@ class Script:
 def scripted(generator: TransformersGenerator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import transformers
 
-    monkeypatch.setattr(transformers, "DynamicCache", lambda config: None)
+    empty = SimpleNamespace(layers=[], get_seq_length=lambda: 0)
+    monkeypatch.setattr(transformers, "DynamicCache", lambda layers, config: empty)
     tokenizer, _, stops = generator.load()
 
     def script(*parts: str | int | Exception) -> TransformersGenerator:

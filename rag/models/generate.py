@@ -1,4 +1,4 @@
-"""Messages to text with a local causal language model: one forward pass a token, in the caller's own thread.
+"""Messages to text with a local causal language model: forward pass after forward pass, in the caller's own thread.
 
 The loop is ours rather than transformers' `generate` in a thread with a streamer: it is as fast, an exception rises where
 the tokens are consumed, and closing the iterator stops the work.
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from rag.errors import ModelFailed, ModelMissing
 from rag.models.cores import share
+from rag.models.prefix import PrefixCache
 from rag.models.resolve import identity
 from rag.types import Piece, Turn
 
@@ -35,14 +36,22 @@ class TransformersGenerator:
     """The Generator port over a folder that rag.models.resolve found, with a LoRA adapter merged in if one is given."""
 
     def __init__(
-        self, folder: Path, adapter: Path | None = None, dtype: str = "auto", device: str = "cpu", threads: int = 0
+        self,
+        folder: Path,
+        adapter: Path | None = None,
+        dtype: str = "auto",
+        device: str = "cpu",
+        threads: int = 0,
+        prefix_cache: int = 4,
     ) -> None:
+        """`prefix_cache`: prompts whose keys and values are kept for the next ones that begin alike."""
         self._folder = folder
         self._adapter = adapter
         self._dtype = dtype
         self._device = device
         self._threads = threads
         self._working = threading.Lock()  # held for one forward pass: streams take turns and never wait for a reader
+        self._prefixes = PrefixCache(prefix_cache)  # guarded by _working
         self._loaded: Loaded | None = None
 
     @functools.cached_property
@@ -94,28 +103,50 @@ class TransformersGenerator:
 
     def _decode(self, prompt: list[int], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[tuple[int, float]]:
         """Greedy tokens up to an end token, with the log of their probability. The cache lives as long as this iterator."""
-        import torch
-        from transformers import DynamicCache
-
-        model, stops = self.load()[1:]
-        cache = DynamicCache(config=model.config)
-        given, written = prompt, list[int]()
+        loaded = self.load()
+        cache = self._cache(prompt)
+        given, written = prompt[cache.get_seq_length() :], list[int]()
         while len(written) < max_tokens and not stopped() and not _loops(written):
-            try:
-                with self._working, torch.inference_mode():
-                    ids = torch.tensor([given], device=model.device)
-                    scores = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
-                    token = int(scores.argmax())
-                    logprob = float(scores.float().log_softmax(-1)[token])
-            except (RuntimeError, IndexError) as error:
-                raise self._failed("a next token", f"{type(error).__name__}: {error}") from error
+            token, logprob = self._next(loaded.model, cache, given)
             if not math.isfinite(logprob):
                 raise self._failed("a next token", "scores that are not numbers")
-            if token in stops:
+            if not written:
+                self._keep(prompt, cache)
+            if token in loaded.stops:
                 return
             yield token, logprob
             written.append(token)
             given = [token]
+
+    def _next(self, model: Any, cache: Any, given: list[int]) -> tuple[int, float]:  # noqa: ANN401 - see _adapted
+        """The best token after `given`, whose keys and values are added to the cache, and the log of its probability."""
+        import torch
+
+        try:
+            with self._working, torch.inference_mode():
+                ids = torch.tensor([given], device=model.device)
+                scores = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+                logprob, token = scores.float().log_softmax(-1).max(-1)
+                return int(token), float(logprob)
+        except (RuntimeError, IndexError) as error:
+            raise self._failed("a next token", f"{type(error).__name__}: {error}") from error
+
+    def _cache(self, prompt: list[int]) -> Any:  # noqa: ANN401 - see _adapted
+        """A cache that holds what is known of the prompt."""
+        from transformers import DynamicCache
+
+        config = self.load().model.config
+        with self._working:
+            known = self._prefixes.longest(prompt)
+        return DynamicCache(known.layers or None, config=config)
+
+    def _keep(self, prompt: list[int], cache: Any) -> None:  # noqa: ANN401 - see _adapted
+        """Remember the prompt's keys and values, if every layer holds all of them: a sliding window has lost the first ones."""
+        from transformers.cache_utils import DynamicLayer
+
+        if all(type(layer) is DynamicLayer and layer.is_initialized for layer in cache.layers):
+            with self._working:
+                self._prefixes.keep(prompt, [(layer.keys, layer.values) for layer in cache.layers])
 
     def _load(self) -> Loaded:
         share()
