@@ -18,7 +18,7 @@ TEMPLATE = (
 def make_llama(
     folder: Path, hidden: int = 32, seed: int = 0, template: str | None = TEMPLATE, sliding_window: int | None = None
 ) -> Path:
-    """A two-layer Llama, or a Mistral where there is a window, with a byte-level BPE tokenizer: three tokens a Chinese character."""
+    """A two-layer Llama (a Mistral if there is a window) with a byte-level BPE tokenizer: three tokens a Chinese character."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
