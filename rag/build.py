@@ -65,7 +65,9 @@ def build_generator(settings: Settings) -> Generator:
 
     folder = resolve_generator(models.generator, settings.home)
     adapter = Path(models.adapter) if models.adapter else None
-    return TransformersGenerator(folder, adapter, models.dtype, models.device, models.threads)
+    return TransformersGenerator(
+        folder, adapter, models.dtype, models.device, models.threads, models.prefix_cache, models.prompt_lookup
+    )
 
 
 def build_reranker(settings: Settings, embedder: Embedder) -> Reranker | None:

@@ -55,6 +55,8 @@ class ModelSettings(Section):
     device: str = "cpu"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"  # auto: bfloat16 where the processor has it
     threads: int = Field(0, ge=0)  # 0: as many as there are cores
+    prefix_cache: int = Field(4, ge=0)  # last prompts kept in the generator's memory for those that begin alike; 0: none
+    prompt_lookup: int = Field(8, ge=0)  # at most so many tokens are drafted from the prompt, then verified; 0: none
     batch_size: int = Field(32, ge=1)
 
 

@@ -44,10 +44,10 @@ class Script:
     def __init__(self, tokens: list[int | Exception], vocabulary: int) -> None:
         self.left = iter(tokens)
         self.vocabulary = vocabulary
-        self.config = SimpleNamespace(max_position_embeddings=1000, num_hidden_layers=0, get_text_config=lambda **_: self.config)
+        self.config = SimpleNamespace(max_position_embeddings=1000)
         self.device = "cpu"
 
-    def __call__(self, **given: Any) -> SimpleNamespace:
+    def __call__(self, *, input_ids: Any, **given: Any) -> SimpleNamespace:
         import torch
 
         token = next(self.left)
@@ -59,10 +59,13 @@ class Script:
 
 
 @pytest.fixture
-def scripted(generator: TransformersGenerator, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def scripted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import transformers
 
-    monkeypatch.setattr(transformers, "DynamicCache", lambda config: None)
+    generator = TransformersGenerator(folder, dtype="float32", threads=1, prompt_lookup=0)
+
+    empty = SimpleNamespace(layers=[], get_seq_length=lambda: 0)
+    monkeypatch.setattr(transformers, "DynamicCache", lambda layers, config: empty)
     tokenizer, _, stops = generator.load()
 
     def script(*parts: str | int | Exception) -> TransformersGenerator:

@@ -15,11 +15,13 @@ TEMPLATE = (
 )
 
 
-def make_llama(folder: Path, hidden: int = 32, seed: int = 0, template: str | None = TEMPLATE) -> Path:
-    """A two-layer Llama with a byte-level BPE tokenizer, so that a Chinese character is three tokens."""
+def make_llama(
+    folder: Path, hidden: int = 32, seed: int = 0, template: str | None = TEMPLATE, sliding_window: int | None = None
+) -> Path:
+    """A two-layer Llama (a Mistral if there is a window) with a byte-level BPE tokenizer: three tokens a Chinese character."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -30,7 +32,7 @@ def make_llama(folder: Path, hidden: int = 32, seed: int = 0, template: str | No
     tokenizer.train_from_iterator(CORPUS, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", chat_template=template)
     torch.manual_seed(seed)
-    config = LlamaConfig(
+    shape = dict(
         vocab_size=len(fast),
         hidden_size=hidden,
         intermediate_size=64,
@@ -41,7 +43,12 @@ def make_llama(folder: Path, hidden: int = 32, seed: int = 0, template: str | No
         initializer_range=0.5,  # wide, so that the greedy choices differ from step to step
         eos_token_id=fast.eos_token_id,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    model = (
+        MistralForCausalLM(MistralConfig(**shape, sliding_window=sliding_window))
+        if sliding_window
+        else LlamaForCausalLM(LlamaConfig(**shape))
+    )
+    model.save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
 

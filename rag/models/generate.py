@@ -1,4 +1,4 @@
-"""Messages to text with a local causal language model: one forward pass a token, in the caller's own thread.
+"""Messages to text with a local causal language model: forward pass after forward pass, in the caller's own thread.
 
 The loop is ours rather than transformers' `generate` in a thread with a streamer: it is as fast, an exception rises where
 the tokens are consumed, and closing the iterator stops the work.
@@ -10,24 +10,30 @@ import functools
 import json
 import math
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rag.errors import ModelFailed, ModelMissing
 from rag.models.cores import share
+from rag.models.lookup import Lookup
+from rag.models.prefix import PrefixCache, shared
 from rag.models.resolve import identity
 from rag.types import Piece, Turn
 
 BFLOAT16 = ("avx512_bf16", "amx_bf16", "bf16")  # a CPU without one of these emulates it, many times slower than float32
 LOOP = 16  # tokens; a reply that writes so many a second time is going round in circles, and ends there
 
+Model = Any  # transformers and peft ship no types that mypy can follow
+Cache = Any  # a transformers.DynamicCache
+
 
 class Loaded(NamedTuple):
     """What load() makes."""
 
     tokenizer: Any
-    model: Any
+    model: Model
     stops: frozenset[int]
 
 
@@ -35,14 +41,24 @@ class TransformersGenerator:
     """The Generator port over a folder that rag.models.resolve found, with a LoRA adapter merged in if one is given."""
 
     def __init__(
-        self, folder: Path, adapter: Path | None = None, dtype: str = "auto", device: str = "cpu", threads: int = 0
+        self,
+        folder: Path,
+        adapter: Path | None = None,
+        dtype: str = "auto",
+        device: str = "cpu",
+        threads: int = 0,
+        prefix_cache: int = 4,
+        prompt_lookup: int = 8,
     ) -> None:
+        """`prefix_cache`: prompts kept for those that begin alike; `prompt_lookup`: tokens drafted at once; 0 turns it off."""
         self._folder = folder
         self._adapter = adapter
         self._dtype = dtype
         self._device = device
         self._threads = threads
         self._working = threading.Lock()  # held for one forward pass: streams take turns and never wait for a reader
+        self._prefixes = PrefixCache(prefix_cache)  # guarded by _working
+        self._prompt_lookup = prompt_lookup
         self._loaded: Loaded | None = None
 
     @functools.cached_property
@@ -94,28 +110,59 @@ class TransformersGenerator:
 
     def _decode(self, prompt: list[int], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[tuple[int, float]]:
         """Greedy tokens up to an end token, with the log of their probability. The cache lives as long as this iterator."""
-        import torch
-        from transformers import DynamicCache
-
-        model, stops = self.load()[1:]
-        cache = DynamicCache(config=model.config)
-        given, written = prompt, list[int]()
+        loaded = self.load()
+        cache = self._cache(prompt)
+        lookup = Lookup(prompt, self._prompt_lookup if _is_whole(cache) else 0)
+        given, written, ready = prompt[cache.get_seq_length() :], list[int](), deque[tuple[int, float]]()
         while len(written) < max_tokens and not stopped() and not _loops(written):
-            try:
-                with self._working, torch.inference_mode():
-                    ids = torch.tensor([given], device=model.device)
-                    scores = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1).logits[0, -1]
-                    token = int(scores.argmax())
-                    logprob = float(scores.float().log_softmax(-1)[token])
-            except (RuntimeError, IndexError) as error:
-                raise self._failed("a next token", f"{type(error).__name__}: {error}") from error
+            if not ready:
+                draft = lookup.draft(written)[: max_tokens - len(written) - 1]
+                ready.extend(self._next(loaded.model, cache, given, draft))
+                given = [ready[-1][0]]  # of what is ready, the cache holds all but the last
+            if not written:
+                self._keep(prompt, cache)
+            token, logprob = ready.popleft()
             if not math.isfinite(logprob):
                 raise self._failed("a next token", "scores that are not numbers")
-            if token in stops:
+            if token in loaded.stops:
                 return
             yield token, logprob
             written.append(token)
-            given = [token]
+
+    def _next(self, model: Model, cache: Cache, given: list[int], draft: list[int]) -> list[tuple[int, float]]:
+        """The greedy tokens after `given`, with the log of their probability: one more than `draft` gets right.
+
+        The cache, which held what stands before `given`, holds all but the last of them afterwards.
+        """
+        import torch
+
+        try:
+            with self._working, torch.inference_mode():
+                ids = torch.tensor([given + draft], device=model.device)
+                output = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=len(draft) + 1)
+                best = output.logits[0].float().log_softmax(-1).max(-1)
+                tokens, logprobs = best.indices.tolist(), best.values.tolist()
+        except (RuntimeError, IndexError) as error:
+            raise self._failed("a next token", f"{type(error).__name__}: {error}") from error
+        right = shared(tokens, draft)
+        if right < len(draft):
+            cache.crop(right - len(draft))
+        return list(zip(tokens, logprobs, strict=True))[: right + 1]
+
+    def _cache(self, prompt: list[int]) -> Cache:
+        """A cache that holds what is known of the prompt."""
+        from transformers import DynamicCache
+
+        config = self.load().model.config
+        with self._working:
+            known = self._prefixes.longest(prompt)
+        return DynamicCache(known.layers or None, config=config)
+
+    def _keep(self, prompt: list[int], cache: Cache) -> None:
+        """Remember the prompt's keys and values."""
+        if _is_whole(cache) and all(layer.is_initialized for layer in cache.layers):  # layers may share another's
+            with self._working:
+                self._prefixes.keep(prompt, [(layer.keys, layer.values) for layer in cache.layers])
 
     def _load(self) -> Loaded:
         share()
@@ -140,7 +187,7 @@ class TransformersGenerator:
         stops = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
         return Loaded(tokenizer, model, frozenset(stops))
 
-    def _adapted(self, model: Any) -> Any:  # noqa: ANN401 - transformers and peft ship no types mypy can follow
+    def _adapted(self, model: Model) -> Model:
         """The model with the adapter merged in, so that decoding costs the same with and without."""
         if self._adapter is None:
             return model
@@ -163,6 +210,13 @@ class TransformersGenerator:
 
     def _failed(self, expected: str, found: str, remedy: str = "choose another models.generator") -> ModelFailed:
         return ModelFailed(expected=f"{expected} from {self._folder}", found=found, remedy=remedy)
+
+
+def _is_whole(cache: Cache) -> bool:
+    """Whether every layer holds each token's keys and values, so that it can be cut: a sliding window forgets the first ones."""
+    from transformers.cache_utils import DynamicLayer
+
+    return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def _loops(written: Sequence[int]) -> bool:
