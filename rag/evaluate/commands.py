@@ -128,6 +128,30 @@ def eval_intents(
     typer.echo(result.table())
 
 
+@evaluation.command("reader")
+def eval_reader(
+    folder: Annotated[Path, typer.Option("--set", help="A folder with a reading comprehension set")],
+    file: Annotated[str, typer.Option(help="The set's file of questions, where the folder has several")] = "",
+    home: Home = None,
+    limit: Annotated[int, typer.Option(help="Only N questions, spread over the set; 0: all")] = 0,
+    out: Out = None,
+    base: Annotated[bool, typer.Option("--base", help="A second time without models.adapter, side by side")] = False,
+) -> None:
+    """Score the generator alone, on questions that come with the passages to answer from; nothing is searched.
+
+    The set is JSON in SQuAD's form, or corpus.jsonl with queries.jsonl and answers.jsonl, or JSONL with one object a line: id,
+    lang (en or zh), passages (a list of texts, or one text as passage), title, question, answers (a list, empty where the
+    passages hold no answer). Only question, passages and answers must be there. A run with --json that was cut off goes on.
+    """
+    from rag.evaluate.reader import evaluate_reader
+
+    with progress_bar() as progress:
+        result = evaluate_reader(load(home=home), folder, file, out, limit, base, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    typer.echo(result.table())
+
+
 @evaluation.command("corpus")
 def eval_corpus(
     corpus: Annotated[Path, typer.Option(help="The folder that holds shop/, gold/ and facts.csv")] = Path("corpus"),
