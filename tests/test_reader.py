@@ -102,7 +102,7 @@ def test_a_reply_is_answered_or_declined(reply: str, outcome: str) -> None:
 
 def test_a_short_passage_is_shown_whole_in_the_prompt_of_serving() -> None:
     system, user = reader().prompt(exercise()).messages
-    assert "Pinebeck" in system.text and "NO ANSWER" in system.text
+    assert "Pinebeck" in system.text and "write only None" in system.text
     assert user.text == f'Passages:\n[1] Lamp\n"""\n{LAMP}\n"""\n\nQuestion: How long does it run?'
 
 

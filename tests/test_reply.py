@@ -10,15 +10,54 @@ from rag.answer.reply import bare, declines, reading
 from rag.types import Piece
 
 
-@pytest.mark.parametrize("reply", ["None", "none.", "NONE [1]", " None\n", "NO ANSWER", "没有相关信息。", "", "  "])
-def test_a_reply_that_declines(reply: str) -> None:
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "NO ANSWER",
+        "None",
+        "",
+        "  ",
+        "NO ANSWER.",
+        " NO ANSWER [1]",
+        "[2] NO ANSWER",
+        "NO ANSWER: the passages speak of something else.",
+        "NO ANSWER in the passages",
+        "**No answer.**",
+        '"no answer"',
+        "No answer [1].",
+        "no_answer\nThe passages speak of lamps.",
+        "NONE",
+        "NONE in the passages",
+        "None.",
+        "- none",
+        "没有相关信息",
+        "没有相关信息。",
+        "【1】没有相关信息",
+        "沒有相關信息",
+        "没有相关的信息，请联系客服。",
+    ],
+)
+def test_set_phrases_decline(reply: str) -> None:
     assert declines(reply) and reading(reply, [Piece(reply, -0.1)]).text == ""
 
 
 @pytest.mark.parametrize(
-    "reply", ["Found: None of the lamps float. [1]", "Nonetheless it floats.", "没有运费。", "No, it does not."]
+    "reply",
+    [
+        "Found: None of them float. [1]",
+        "30 days [1].",
+        "None of the lamps is waterproof [1].",
+        "NONE of the lamps is waterproof [1].",
+        "None, delivery is free above 50 EUR [1].",
+        "No answer is given by phone after 6 pm [1].",
+        "No. Answer the mail within a week [1].",
+        "Nonetheless it is covered.",
+        "Standard delivery is free. NO ANSWER",
+        "没有信息费 [1]。",
+        "信息没有相关性。",
+    ],
 )
-def test_a_reply_that_says_something(reply: str) -> None:
+def test_answers_do_not(reply: str) -> None:
     assert not declines(reply)
 
 

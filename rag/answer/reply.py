@@ -10,12 +10,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rag.language import simplify
 from rag.types import Piece
 
 FOUND = "Found:"
 NONE = "None"
 _FOUND = re.compile(r"^\W*found\s*[:：]?\s*", re.IGNORECASE)
-_NONE = re.compile(r"^\W*(?:none|no answer|没有相关信息)(?:\W|$)", re.IGNORECASE)
+_BEFORE = r"(?:[\[【(（]\s*\d+\s*[\]】)）]|[\W_])*"  # quotes, list signs, markers
+_AFTER = r"[^\S\n]*(?:[.。!！:：;；\"”*]|[\[【(（]\s*\d|\n|$)"
+# In capitals, as the prompt writes it, the phrase counts whatever follows. Otherwise it must be a sentence of its own:
+# "None of the lamps is waterproof" and "No answer is given by phone" are answers.
+_PHRASE = re.compile(
+    rf"{_BEFORE}(?:NO[\s_-]*ANSWER\b|NONE\b(?!\s+of\b)|(?i:no[\s_-]*answer|none){_AFTER}|没有\s*相关\s*(?:的\s*)?信息)"
+)
 _MARKER = re.compile(r"\[(\d{1,2})\]")
 _EDGE = 1e-4  # probabilities are kept as far from 0 and 1, so that they have odds
 
@@ -31,8 +38,8 @@ class Reading:
 
 
 def declines(reply: str) -> bool:
-    """Whether a reply says that the passages do not hold the answer; so does an empty one."""
-    return not reply.strip() or bool(_NONE.match(reply))
+    """Whether a reply says that the passages do not hold the answer, in any of the usual set phrases; so does an empty one."""
+    return not reply.strip() or bool(_PHRASE.match(simplify(reply)))
 
 
 def bare(reply: str) -> str:

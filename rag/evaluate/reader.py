@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rag import build
 from rag.answer.check import MARKER
-from rag.answer.declined import declines
-from rag.answer.prompt import Prompt, render
+from rag.answer.prompt import Excerpt, Prompt, render
+from rag.answer.reply import bare, declines
 from rag.answer.similarity import Similarity
 from rag.errors import SettingsError
 from rag.evaluate.answers import fingerprint, silent
@@ -26,7 +26,7 @@ from rag.evaluate.rows import Row, RowFile
 from rag.language import sentences
 from rag.ports import Generator, Progress
 from rag.settings import Settings
-from rag.types import Language, Outcome, Passage, Query, Turn
+from rag.types import Language, Outcome, Query, Turn
 
 UNLIMITED = 1_000_000  # tokens of a prompt
 SHOPTALK = "Shoptalk"  # as the settings have it
@@ -45,26 +45,25 @@ class Reader:
     def read(self, exercise: Exercise, key: str) -> Row:
         """The reply as a row: refused if the generator declines or says nothing. Raises ModelFailed."""
         started = time.perf_counter()
-        text = self._reply(self.prompt(exercise))
+        reply = self._reply(self.prompt(exercise))
         total = (time.perf_counter() - started) * 1000
-        silent_or_declined = declines(text) or not any(map(str.isalnum, MARKER.sub("", text)))
+        silent_or_declined = declines(reply) or not any(map(str.isalnum, MARKER.sub("", bare(reply))))
         outcome = Outcome.REFUSED if silent_or_declined else Outcome.ANSWERED
-        return Row(id=exercise.id, fingerprint=key, outcome=outcome.value, text=text, total_ms=total)
+        return Row(id=exercise.id, fingerprint=key, outcome=outcome.value, text=bare(reply), total_ms=total)
 
     def prompt(self, exercise: Exercise) -> Prompt:
         """What the generator reads; passages that do not fit are cut to their best sentences."""
         query = Query(exercise.question, exercise.question, exercise.language)
 
-        def rendered(passages: Sequence[Passage], tokens: int, cut: Callable[[Passage, int], str]) -> Prompt:
-            return render(query, (), passages, self.shops[exercise.language], self.generator.count, tokens, cut)
+        def rendered(excerpts: Sequence[Excerpt], tokens: int) -> Prompt:
+            return render(query, (), excerpts, self.shops[exercise.language], self.generator.count, tokens)
 
-        def best_sentences(passage: Passage, most: int) -> str:
-            # Serving keeps `most` sentences of a chunk; a passage here may be a page, of which more fit.
-            frame = rendered([_with_text(other, "") for other in exercise.passages], UNLIMITED, lambda *_: "")
-            room = self.prompt_tokens - self.generator.count(frame.messages)
-            return self.cut(exercise.question, passage.chunk.text, room // len(exercise.passages))
-
-        return rendered(exercise.passages, self.prompt_tokens, best_sentences)
+        whole = [(passage, passage.chunk.text) for passage in exercise.passages]
+        if self.generator.count(rendered(whole, UNLIMITED).messages) <= self.prompt_tokens:
+            return rendered(whole, UNLIMITED)
+        frame = rendered([(passage, "") for passage in exercise.passages], UNLIMITED)
+        room = (self.prompt_tokens - self.generator.count(frame.messages)) // len(exercise.passages)
+        return rendered([(passage, self.cut(exercise.question, text, room)) for passage, text in whole], self.prompt_tokens)
 
     def cut(self, question: str, text: str, room: int) -> str:
         """Whole sentences of `text`, at most `room` tokens but at least one: the likest and their neighbours, in their order."""
@@ -79,7 +78,7 @@ class Reader:
         return "\n".join(pieces[place] for place in sorted(chosen))
 
     def _reply(self, prompt: Prompt) -> str:
-        return "".join(piece for piece in self.generator.stream(prompt.messages, self.new_tokens, lambda: False)).strip()
+        return "".join(piece.text for piece in self.generator.stream(prompt.messages, self.new_tokens, lambda: False)).strip()
 
     def _tokens(self, text: str) -> int:
         return self.generator.count((Turn("user", text),)) - self.generator.count((Turn("user", ""),))
@@ -155,7 +154,3 @@ def _best_sentence(similarity: Similarity, exercise: Exercise) -> Row:
 def _by_likeness(similarity: Similarity, question: str, pieces: Sequence[str]) -> list[int]:
     """Places in `pieces`, the likest to the question first."""
     return [int(place) for place in np.argsort(-similarity.cosines(question, pieces), kind="stable")] if pieces else []
-
-
-def _with_text(passage: Passage, text: str) -> Passage:
-    return replace(passage, chunk=replace(passage.chunk, text=text))
