@@ -6,18 +6,15 @@ import re
 from collections.abc import Sequence
 
 from rag.answer.cite import Supported, locate
+from rag.answer.compare import carries
 from rag.answer.quantities import unsupported
 from rag.answer.terms import Rarity, term_set
-from rag.language import fold, sentences, words
+from rag.language import sentences, words
 from rag.types import Passage
 
 MARKER = re.compile(r"\s*[\[【(（]\s*(\d{1,2}(?:\s*[,，、]\s*\d{1,2})*)\s*[\]】)）]")
 _FORBIDDEN = re.compile(r"<\s*[/!a-z]|!\[|\]\s*\(|\]\s*:|<\||\|>|\[/?INST\]|javascript:|data:|&#|&[a-z]+;", re.IGNORECASE)
-_NEGATION = re.compile(
-    r"\b(?:no|not|never|none|neither|nor|cannot|without|n't|isn't|aren't|don't|doesn't|won't|can't|unable|except)\b|[不没无未勿非]|除外"
-)
 _STOPS = tuple(".。!！")
-_HARMLESS_NEGATION = re.compile(r"[无不](?:理由|线|论|仅|但|锈钢|同|超过|少于|低于|高于|满意|过)|no later than|not only")
 _RECITED = 8  # words of the prompt in a row are a recital (promise D31)
 _DECLINES = re.compile(
     r"\bno answer\b|\b(?:not|n't) (?:mention|state|say|specif|provid|contain|includ|hold|find|know)|"
@@ -32,9 +29,9 @@ def check(text: str, passages: Sequence[Passage], rarity: Rarity, support: float
 
     None do if the answer declines, recites `prompt` or has markup.
 
-    A sentence stands if one passage, and the quote located in it, hold at least `support` (0..1) of its content by weight
-    and all of its quantities, say it with the same polarity, and the sentence is no question. The model's own markers only
-    decide between passages that carry it.
+    A sentence stands if one passage holds at least `support` (0..1) of its content by weight and all of its quantities, if the
+    quote located there says the same point by point (rag.answer.compare), and if it is no question. The model's own markers
+    only decide between passages that carry it.
     """
     if _DECLINES.search(text) or _FORBIDDEN.search(MARKER.sub("", text)) or _recites(text, prompt):
         return []
@@ -79,26 +76,10 @@ def _carrier(
         if covered >= support and not unsupported(sentence, [shown]):
             ranked.append((covered + 0.1 * (number in hinted), -number, passage))
     for _, _, passage in sorted(ranked, key=lambda item: item[:2], reverse=True):
-        chunk = passage.chunk
-        where = locate(sentence, chunk, rarity)
-        if not where:
-            continue
-        quoted = chunk.text[slice(*where)]
-        carried = rarity.coverage(wanted, term_set(f"{chunk.title}\n{' '.join(chunk.headings)}\n{quoted}"))
-        if carried >= support and _polarity_stands(sentence, quoted):
+        where = locate(sentence, passage.chunk, rarity)
+        if where and carries(sentence, passage.chunk, *where):
             return passage, where
     return None
-
-
-def _polarity_stands(sentence: str, source: str) -> bool:
-    """A negation is taken only word for word: which part of a sentence it denies is more than shared words can tell."""
-    if _negates(sentence):
-        return " ".join(words(sentence)) in " ".join(words(source))
-    return not _negates(source)
-
-
-def _negates(text: str) -> bool:
-    return bool(_NEGATION.search(_HARMLESS_NEGATION.sub(" ", fold(text).replace("’", "'"))))
 
 
 def _recites(text: str, prompt: str) -> bool:

@@ -17,6 +17,8 @@ _ENGLISH = {word: value for value, word in enumerate(_ONES)} | {word: 10 * value
 _SCALE = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 _DIGIT = {"零": 0, "〇": 0, "一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9}
 _POWER = {"十": 10, "百": 100, "千": 1000}
+_WEEKDAY = ("周", "期", "拜")
+_COUNTS = ("天", "个", "次")
 _MYRIAD = {"万": 10_000, "亿": 100_000_000}
 
 # What may follow a number word so that it counts: "one day", 一年; but not "one of them", 一定, 十分, 万一.
@@ -102,6 +104,9 @@ def _chinese_digits(text: str, lenient: bool) -> str:
         # A lone 万 or 亿 after a digit is a scale ("2万"), not a number word.
         scale = match[0][0] in _MYRIAD or (match.start() > 0 and text[match.start() - 1].isdigit())
         percent = text[max(0, match.start() - 2) : match.start()] == "%之"
+        start, end = match.span()
+        if text[end : end + 1].isdigit() or (text[max(0, start - 1) : start] in _WEEKDAY and text[end : end + 1] not in _COUNTS):
+            return match[0]  # 周五9:30
         counts = lenient or percent or bool(counted.match(text, match.end())) or len(match[0]) > 2
         return _replace(match, str(chinese(match[0])), counts and not scale)
 

@@ -35,6 +35,7 @@ for _names, _base, _factor in (
     ("kg kilograms kilogram kilos kilo 千克 公斤", "g", "1000"),
     ("mm 毫米", "mm", "1"),
     ("cm 厘米", "mm", "10"),
+    ("m² sqm square-metres square-metre square-meters square-meter 平方米 平米 ㎡", "m²", "1"),
     ("m metres metre meters meter 米", "mm", "1000"),
     ("km kilometres kilometre kilometers kilometer 公里 千米", "mm", "1000000"),
     ("mah 毫安时 毫安", "mah", "1"),
@@ -103,8 +104,10 @@ _DATES = (
     re.compile(rf"\b(?P<m>{_MONTH})\.?\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\s*[:%])(?:,?\s+(?P<y>\d{{4}})\b)?"),
 )
 _TIMES = (
-    re.compile(r"\b(?P<h>[01]?\d|2[0-4]):(?P<m>[0-5]\d)\b(?:\s*(?P<half>[ap])\.?m\b)?"),
+    re.compile(r"(?P<zh>凌晨|早上?|上午|中午|下午|傍晚|晚上?)(?P<h>[01]?\d|2[0-4])(?:[:点](?P<m>[0-5]\d)分?|点(?P<q>半)?)"),
+    re.compile(r"(?<![\d.:a-z])(?P<h>[01]?\d|2[0-4]):(?P<m>[0-5]\d)(?![\d:a-z])(?:\s*(?P<half>[ap])\.?m\b)?"),
     re.compile(r"\b(?P<h>1[0-2]|[1-9])\s*(?P<half>[ap])\.?m\b"),
+    re.compile(r"(?<![\d.])(?P<h>1\d|2[0-4]|[2-9])点(?!\d)(?P<q>半)?(?![几多儿])"),
 )
 _PHONE = re.compile(r"(?<![\w.,])\+?\(?\d[\d\s()/-]{7,}\d(?![\w%])")
 _CODE = re.compile(r"\b[a-z]+(?:-[a-z]+)*-?\d[a-z0-9-]*\b")
@@ -123,13 +126,19 @@ class Quantity:
 @functools.lru_cache(maxsize=2048)
 def quantities(text: str, lenient: bool = False) -> frozenset[Quantity]:
     """All quantities of `text`; with `lenient` (for sources) also number words that count nothing we know."""
-    text = _LIST_NUMERAL.sub(" ", _MARKER.sub(" ", digits(text, lenient)))
-    found: set[Quantity] = set()
+    return frozenset(quantity for _, _, quantity in located(digits(text, lenient)))
+
+
+def located(text: str) -> list[tuple[int, int, Quantity]]:
+    """(start, end, quantity) of each quantity of a text that rag.answer.numerals.digits has been through, in order."""
+    for aside in (_MARKER, _LIST_NUMERAL):
+        text = aside.sub(_blank, text)
+    found: list[tuple[int, int, Quantity]] = []
 
     def take(pattern: re.Pattern[str], read: Callable[[re.Match[str]], Quantity]) -> None:
         nonlocal text
-        found.update(map(read, pattern.finditer(text)))
-        text = pattern.sub(lambda match: " " * len(match[0]), text)
+        found.extend((*match.span(), read(match)) for match in pattern.finditer(text))
+        text = pattern.sub(_blank, text)
 
     take(_MAIL, lambda match: Quantity("mail", match[0]))
     for pattern in (_LINK, _DOMAIN):
@@ -140,7 +149,11 @@ def quantities(text: str, lenient: bool = False) -> frozenset[Quantity]:
         take(pattern, _time)
     take(_PHONE, lambda match: Quantity("phone", re.sub(r"\D", "", match[0])))
     take(_CODE, lambda match: Quantity("code", _compact(match[0])))
-    return frozenset(found | _numbers(text))
+    return sorted([*found, *_numbers(text)], key=lambda item: item[:2])
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match[0])
 
 
 def unsupported(text: str, sources: Iterable[str]) -> list[Quantity]:
@@ -174,9 +187,9 @@ def _same_day(left: str, right: str) -> bool:
     return day == other_day and (year == other_year or not year)
 
 
-def _numbers(text: str) -> set[Quantity]:
+def _numbers(text: str) -> list[tuple[int, int, Quantity]]:
     matches = list(_NUMBER.finditer(text))
-    found: set[Quantity] = set()
+    found: list[tuple[int, int, Quantity]] = []
     following: tuple[int, str] | None = None  # where the number to the right starts, and its unit
     for match in reversed(matches):
         unit = match["unit"] or _CURRENCIES.get(match["currency"] or "", "")
@@ -185,7 +198,7 @@ def _numbers(text: str) -> set[Quantity]:
         following = match.start(), unit
         written = _value(match)
         base, factor = UNITS.get(unit, ("", Decimal(1)))
-        found.add(Quantity("number", plain(written * factor), base, plain(written)))
+        found.append((*match.span(), Quantity("number", plain(written * factor), base, plain(written))))
     return found
 
 
@@ -204,8 +217,12 @@ def _date(match: re.Match[str]) -> Quantity:
 
 def _time(match: re.Match[str]) -> Quantity:
     parts = match.groupdict()
-    hour = int(parts["h"]) % 12 + 12 * (parts["half"] == "p") if parts["half"] else int(parts["h"])
-    return Quantity("time", f"{hour}:{int(parts.get('m') or 0):02d}")
+    hour = int(parts["h"])
+    if half := parts.get("half"):
+        hour = hour % 12 + 12 * (half == "p")
+    elif (parts.get("zh") or "")[:1] in ("下", "傍", "晚") and hour < 12:
+        hour += 12
+    return Quantity("time", f"{hour}:{30 if parts.get('q') else int(parts.get('m') or 0):02d}")
 
 
 def _compact(text: str) -> str:
