@@ -154,9 +154,11 @@ def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
 
 def build_parts(settings: Settings, generation: Generation, search: Search, embedder: Embedder, generator: Generator) -> Parts:
     """What answer() is handed for one generation."""
+    from rag.answer.catalogue import Catalogue, row_names
     from rag.answer.fitted import fitted
     from rag.answer.parts import Parts
     from rag.answer.terms import Rarity
+    from rag.retrieve.products import Products
 
     chunks = list(generation.store.chunks())
     shop = settings.shop
@@ -173,6 +175,7 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         shops={"en": shop.name_en, "zh": shop.name_zh},
         names=_names(chunks),
         fitted=fitted(settings.home, embedder.fingerprint).for_generator(generator.fingerprint),
+        catalogue=Catalogue.of(chunks, search.source.entities.mentioned, Products(row_names(chunks)).mentioned),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
+from rag.answer.fact import fact
 from rag.answer.faq import faq
 from rag.answer.generate import generated
 from rag.answer.guard import guard, open_case
@@ -21,7 +22,7 @@ from rag.types import Answer, Done, Event, Filter, HandOver, History, Outcome, R
 # Each yields tokens, if it has any before it is sure, and returns its reply, or None to let the next one try.
 Rung = Callable[[Case], Generator[Token, None, Reply | None]]
 ANYTHING = Filter()
-RUNGS: dict[str, Rung] = {"faq": faq, "generated": generated, "quote": quote}
+RUNGS: dict[str, Rung] = {"faq": faq, "fact": fact, "generated": generated, "quote": quote}
 
 
 def answer(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ParamSpec, TypeVar
 
+from rag.answer.catalogue import Catalogue
 from rag.answer.evidence import heard, usable
 from rag.answer.fitted import Fitted, Thresholds, shipped
 from rag.answer.rank import Candidate, Ranker, Said
@@ -40,6 +41,7 @@ class Parts:
     shops: Mapping[Language, str]
     names: frozenset[str] = frozenset()  # of products, in any language
     fitted: Fitted = field(default_factory=shipped)
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
     @cached_property
     def ranker(self) -> Ranker:
