@@ -139,9 +139,7 @@ def test_a_run_over_two_languages(scripted: dict[str, ScriptedGenerator], settin
     assert (chinese["exact match"].value, chinese["declined wrongly"].value) == (1, 0)
     assert "SQuAD 2.0 F1" not in chinese  # nothing is left open in Chinese: it would be F1 again
     assert set(english) | set(chinese) == set(MEASURES)
-    assert [row.text for row in result.replies[-1].rows][
-        2
-    ] == "这款茶产自福建。"  # the sentence that shares words with the question
+    assert [row.text for row in result.replies[-1].rows][2] == "这款茶产自福建。"  # it shares words with the question
     assert result.figures["best sentence"]["zh"]["contains an answer"].value == 1
     assert result.figures["best sentence"]["en"]["declined rightly"].value == 0
 

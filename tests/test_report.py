@@ -17,7 +17,7 @@ from rag.evaluate.gold import Message, Question, Source
 from rag.evaluate.report import worst
 from rag.evaluate.result import EvaluationResult, conclude
 from rag.evaluate.rows import Row, RowFile
-from rag.evaluate.score import relevant_chunks, risk_coverage
+from rag.evaluate.score import relevant_chunks
 from rag.settings import Settings
 from rag.types import Answer, Chunk, Citation, Done, Event, History, Kind, Outcome, Passage, Query, Refused, Token, Turn
 
@@ -195,9 +195,14 @@ def test_every_chunk_with_a_quote_counts() -> None:
 
 
 def test_risk_coverage(result: EvaluationResult) -> None:
-    curve = risk_coverage(result.cases, result.marks)
-    assert [coverage for _, coverage, _ in curve] == [1 / 6, 2 / 6, 3 / 6]
-    assert curve[-1][2] == pytest.approx(2 / 3)  # two of three answers are wrong
+    graded = [replace(case, row=case.row.model_copy(update={"evidence": 0.9 - n / 10})) for n, case in enumerate(result.cases)]
+    curve = replace(result, cases=graded).risk_curve
+    assert [point.coverage for point in curve] == [1 / 6, 2 / 6, 3 / 6]  # of all questions, declined ones among them
+    assert curve[-1].risk == pytest.approx(2 / 3)  # two of three answers are wrong
+    assert result.as_dict()["risk_coverage"] == [(0.9, 0.5, pytest.approx(2 / 3))]  # no threshold parts equal evidence
+    place = next(n for n, case in enumerate(result.cases) if case.row.declined)
+    silent = replace(result, cases=result.cases[place : place + 1], marks=result.marks[place : place + 1])
+    assert silent.risk_curve == [] and silent.as_dict()["risk_coverage"] == []
 
 
 def test_failed_turns_fail_the_verdict(result: EvaluationResult) -> None:

@@ -7,7 +7,7 @@ import pytest
 from rag.errors import DataError
 from rag.evaluate.gold import Question, Source
 from rag.evaluate.plots import retrieval_risk
-from rag.evaluate.risk import Judged, Point, area, curve, retrieval
+from rag.evaluate.risk import Judged, Point, answers, area, curve, retrieval
 from rag.evaluate.rows import Found, Row
 from rag.evaluate.score import Case
 
@@ -20,6 +20,10 @@ def test_the_curve_by_hand() -> None:
 
 def test_equal_scores_are_accepted_together() -> None:
     assert curve([Judged(0.5, True), Judged(0.5, False), Judged(0.4, True)]) == [Point(0.5, 2 / 3, 0.5), Point(0.4, 1.0, 1 / 3)]
+
+
+def test_what_can_never_be_accepted_lowers_the_coverage_alone() -> None:
+    assert curve(JUDGED, asked=8) == [Point(0.9, 1 / 8, 0), Point(0.8, 2 / 8, 0), Point(0.7, 3 / 8, 1 / 3), Point(0.5, 0.5, 0.5)]
 
 
 def test_the_area_by_hand() -> None:
@@ -53,6 +57,17 @@ def test_retrieval_is_judged_by_what_the_first_passages_hold() -> None:
         case("5", "zh", True, ["gold"], evidence=None),
     ]
     assert retrieval(cases) == {"en": [Judged(0.5, True), Judged(0.4, False)], "zh": [Judged(0.5, False)]}
+
+
+def test_answers_are_judged_by_their_score() -> None:
+    cases = [
+        case("1", "en", True, [], evidence=0.9),
+        case("2", "en", True, [], evidence=None),
+        case("3", "en", True, [], outcome="refused"),
+        case("4", "en", True, [], outcome="failed"),
+    ]
+    all_marks = [{"score": 1.0}, {"score": -1.0}, {"score": 0.0}, {"score": 0.0}]
+    assert answers(cases, all_marks) == [Judged(0.9, True), Judged(0.0, False)]
 
 
 def test_the_plot_names_each_language_and_its_area() -> None:

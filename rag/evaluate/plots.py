@@ -74,15 +74,15 @@ def histogram(total: Sequence[float]) -> str:
     return draw(5.6, 3.1, paint)
 
 
-def risk_coverage(curve: Sequence[tuple[float, float, float]]) -> str:
+def risk_coverage(curve: Sequence[Point]) -> str:
     """Share of answers that are wrong against the share of questions answered, as the evidence asked for falls."""
 
     def paint(axes: Any) -> None:  # noqa: ANN401
-        axes.plot([100 * point[1] for point in curve], [100 * point[2] for point in curve], color=RED, linewidth=2)
+        axes.plot([100 * p.coverage for p in curve], [100 * p.risk for p in curve], color=RED, linewidth=2)
         for place in (len(curve) // 4, len(curve) // 2, 3 * len(curve) // 4, len(curve) - 1):
-            evidence, coverage, risk = curve[place]
-            axes.plot(100 * coverage, 100 * risk, "o", color=RED, markersize=4)
-            axes.annotate(f"{evidence:.2f}", (100 * coverage, 100 * risk), textcoords="offset points", xytext=(0, 7), ha="center")
+            at = (100 * curve[place].coverage, 100 * curve[place].risk)
+            axes.plot(*at, "o", color=RED, markersize=4)
+            axes.annotate(f"{curve[place].threshold:.2f}", at, textcoords="offset points", xytext=(0, 7), ha="center")
         axes.set(xlabel="% of questions answered (labels: evidence asked for)", ylabel="% of answers wrong", ylim=(0, 100))
 
     return draw(5.6, 3.1, paint)

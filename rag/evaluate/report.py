@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.evaluate import plots, risk
 from rag.evaluate.metrics import Figure
-from rag.evaluate.score import LOWER_IS_BETTER, METRICS, Case, Marks, holds, is_right, risk_coverage
+from rag.evaluate.score import LOWER_IS_BETTER, METRICS, Case, Marks, holds, is_right
 from rag.evaluate.tables import GROUP_COLUMNS, conclusion, shown
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ def _cell(metric: str, figure: Figure | None) -> dict[str, Any]:
 
 def _plots(result: EvaluationResult) -> dict[str, str]:
     rows = [case.row for case in result.cases if case.row.first_ms is not None and case.row.total_ms is not None]
-    curve = risk_coverage(result.cases, result.marks)
     blocks = {"all": result.cases, **{name: [c for c in result.cases if c.item.lang == name] for name in result.languages}}
     mixes = {name: Counter(case.row.rung or case.row.outcome for case in cases) for name, cases in blocks.items()}
     answerable = {name: figures for name, figures in result.kinds.items() if "answers.right" in figures}
@@ -114,8 +113,8 @@ def _plots(result: EvaluationResult) -> dict[str, str]:
         total = [row.total_ms for row in rows if row.total_ms is not None]
         drawn["latency"] = plots.latency([row.first_ms for row in rows if row.first_ms is not None], total)
         drawn["histogram"] = plots.histogram(total)
-    if curve:
-        drawn["risk"] = plots.risk_coverage(curve)
+    if result.risk_curve:
+        drawn["risk"] = plots.risk_coverage(result.risk_curve)
     if judged := risk.retrieval(result.cases):
         drawn["retrieval"] = plots.retrieval_risk({name: risk.curve(questions) for name, questions in judged.items()})
     if answerable:

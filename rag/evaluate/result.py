@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from rag.evaluate import risk
 from rag.evaluate.gold import GROUPS, KINDS, Question, groups_of
 from rag.evaluate.rows import Row
-from rag.evaluate.score import Case, Figures, Marks, figures, grouped, marks, relevant_chunks, risk_coverage, rungs
+from rag.evaluate.score import Case, Figures, Marks, figures, grouped, marks, relevant_chunks, rungs
 from rag.evaluate.verdicts import Verdict, expectations, judge, passed
 from rag.types import Chunk
 
@@ -41,6 +41,12 @@ class EvaluationResult:
         """The figures of the system measured."""
         return next(iter(self.overall.values()))
 
+    @property
+    def risk_curve(self) -> list[risk.Point]:
+        """Share of answers that are wrong against the share of all questions answered; empty if nothing was answered."""
+        answered = risk.answers(self.cases, self.marks)
+        return risk.curve(answered, len(self.cases)) if answered else []
+
     def as_dict(self) -> dict[str, Any]:
         """The JSON form: README, `eval answers`."""
         return {
@@ -54,9 +60,9 @@ class EvaluationResult:
             "kinds": {name: _plain(group) for name, group in self.kinds.items()},
             "apart": {name: _plain(group) for name, group in self.apart.items()},
             "rungs": rungs(self.cases),
-            "risk_coverage": risk_coverage(self.cases, self.marks),
+            "risk_coverage": [astuple(point) for point in self.risk_curve],
             "retrieval_risk": {
-                name: {"area": risk.area(points), "curve": [(p.threshold, p.coverage, p.risk) for p in points]}
+                name: {"area": risk.area(points), "curve": [astuple(point) for point in points]}
                 for name, questions in risk.retrieval(self.cases).items()
                 for points in [risk.curve(questions)]
             },

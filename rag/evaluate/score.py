@@ -163,20 +163,6 @@ def grouped(cases: Sequence[Case], all_marks: Sequence[Marks], key: Callable[[Ca
     return {name: figures([m for case, m in zip(cases, all_marks, strict=True) if key(case) == name]) for name in names}
 
 
-def risk_coverage(cases: Sequence[Case], all_marks: Sequence[Marks]) -> list[tuple[float, float, float]]:
-    """(threshold, coverage, risk) as the evidence asked for falls: share of all questions answered, share of those wrong.
-
-    El-Yaniv, Wiener 2010. Only questions that were answered can be answered at a stricter threshold.
-    """
-    answered = [(c.row.evidence or 0.0, m["score"] < 0) for c, m in zip(cases, all_marks, strict=True) if c.row.answered]
-    curve: list[tuple[float, float, float]] = []
-    wrong = 0
-    for count, (evidence, is_wrong) in enumerate(sorted(answered, key=lambda pair: -pair[0]), start=1):
-        wrong += is_wrong
-        curve.append((evidence, count / len(cases), wrong / count))
-    return curve
-
-
 def rungs(cases: Iterable[Case]) -> dict[str, int]:
     """How many turns each rung ended, most first."""
     return dict(Counter(case.row.rung or case.row.outcome for case in cases).most_common())
