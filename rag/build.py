@@ -64,7 +64,7 @@ def build_generator(settings: Settings) -> Generator:
     from rag.models.resolve import resolve_generator
 
     folder = resolve_generator(models.generator, settings.home)
-    adapter = Path(models.adapter) if models.adapter else None
+    adapter = Path(models.adapter).expanduser() if models.adapter else None
     return TransformersGenerator(
         folder, adapter, models.dtype, models.device, models.threads, models.prefix_cache, models.prompt_lookup
     )

@@ -7,13 +7,16 @@ import math
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from rag.build import build_generator
 from rag.errors import ModelFailed
 from rag.models.api import ApiGenerator
+from rag.settings import load
 from rag.types import Turn
 
 QUESTION = [Turn("system", "Answer."), Turn("user", "多久到货？ How long?")]
@@ -144,6 +147,14 @@ def test_a_server_that_refuses_for_another_reason_is_still_asked_to_tell(stub: S
     stub.status, stub.pieces = 200, list(GOOD)
     assert reply(generator) == "two 天"
     assert ["logprobs" in body for _, body, _ in stub.asked] == [True, False, True]
+
+
+def test_a_server_is_one_setting_away(stub: Stub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    generator = build_generator(load(models={"api_url": stub.url, "generator": "owner/small", "api_key": "secret"}))
+    assert "".join(piece.text for piece in generator.stream(QUESTION, 40, lambda: False)) == "two 天"
+    [(_, body, authorization)] = stub.asked
+    assert (body["model"], authorization) == ("owner/small", "Bearer secret")
 
 
 def test_no_key_sends_no_header(stub: Stub) -> None:

@@ -33,7 +33,7 @@ DOORS = {
     "langchain_text_splitters": {"rag/ingest/chunk.py"},
     "transformers": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"} | TUNE,
     "torch": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"} | TUNE,
-    "peft": {"rag/models/generate.py", "rag/tune/generator/"},
+    "peft": {"rag/models/adapter.py", "rag/tune/generator/"},
     "gradio": {"ui/"},
 }
 

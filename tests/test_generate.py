@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tiny_models import make_adapter, make_llama
+from tiny_models import make_llama
 
-from rag.errors import ModelFailed, ModelMissing
+from rag.errors import ModelFailed
 from rag.models.cores import share
 from rag.models.generate import LOOP, Loaded, TransformersGenerator
 from rag.models.resolve import resolve_generator
@@ -190,26 +190,6 @@ def test_an_unfinished_stream_blocks_nobody(generator: TransformersGenerator) ->
     first.close()
 
 
-def test_an_adapter_is_merged_in(folder: Path, generator: TransformersGenerator, tmp_path: Path) -> None:
-    adapter = make_adapter(folder, tmp_path / "adapter")
-    adapted = TransformersGenerator(folder, adapter, dtype="float32")
-    assert reply(adapted) != reply(generator)
-    assert adapted.fingerprint.startswith(generator.fingerprint + "+adapter@")
-
-
-def test_an_adapter_of_another_model_is_refused_naming_both(folder: Path, tmp_path: Path) -> None:
-    wide = make_llama(tmp_path / "wide", hidden=64)
-    adapter = make_adapter(wide, tmp_path / "adapter")
-    with pytest.raises(ModelFailed, match=rf"from {folder}; found it was made for {wide} .*size mismatch"):
-        TransformersGenerator(folder, adapter).load()
-
-
-def test_an_adapter_in_pickles_is_refused(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "adapter_model.bin").write_bytes(b"")
-    with pytest.raises(ModelMissing, match=r"adapter_model.safetensors in .*; found adapter_model.bin"):
-        TransformersGenerator(folder, tmp_path).load()
-
-
 def test_a_model_without_chat_template_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelFailed, match="a chat template.*choose a model tuned to follow instructions"):
         TransformersGenerator(make_llama(tmp_path / "base", template=None)).load()
@@ -217,6 +197,10 @@ def test_a_model_without_chat_template_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_model_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(ModelFailed, match=f"a tokenizer in {tmp_path}"):
+        TransformersGenerator(tmp_path).load()
+    for part in folder.glob("tokenizer*"):
+        (tmp_path / part.name).write_bytes(part.read_bytes())
     with pytest.raises(ModelFailed, match=f"a causal language model from {tmp_path}"):
         TransformersGenerator(tmp_path).load()
 

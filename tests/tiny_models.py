@@ -16,9 +16,14 @@ TEMPLATE = (
 
 
 def make_llama(
-    folder: Path, hidden: int = 32, seed: int = 0, template: str | None = TEMPLATE, sliding_window: int | None = None
+    folder: Path,
+    hidden: int = 32,
+    seed: int = 0,
+    template: str | None = TEMPLATE,
+    sliding_window: int | None = None,
+    layers: int = 2,
 ) -> Path:
-    """A two-layer Llama (a Mistral if there is a window) with a byte-level BPE tokenizer: three tokens a Chinese character."""
+    """A Llama (a Mistral if there is a window) with a byte-level BPE tokenizer: three tokens a Chinese character."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, PreTrainedTokenizerFast
@@ -36,7 +41,7 @@ def make_llama(
         vocab_size=len(fast),
         hidden_size=hidden,
         intermediate_size=64,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=256,

@@ -7,7 +7,6 @@ the tokens are consumed, and closing the iterator stops the work.
 from __future__ import annotations
 
 import functools
-import json
 import math
 import threading
 from collections import deque
@@ -15,7 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rag.errors import ModelFailed, ModelMissing
+from rag.errors import ModelFailed
+from rag.models.adapter import check_tokenizer, checked, has_tokenizer, merged
 from rag.models.cores import share
 from rag.models.lookup import Lookup
 from rag.models.prefix import PrefixCache, shared
@@ -167,14 +167,16 @@ class TransformersGenerator:
     def _load(self) -> Loaded:
         share()
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoModelForCausalLM
         from transformers.utils import logging as chatter
 
         chatter.disable_progress_bar()
         if self._threads:
             torch.set_num_threads(self._threads)
+        if self._adapter:
+            checked(self._adapter)  # before the weights are read
+        tokenizer = self._tokenizer(self._folder)
         try:
-            tokenizer = AutoTokenizer.from_pretrained(self._folder, local_files_only=True)
             model = AutoModelForCausalLM.from_pretrained(
                 self._folder, dtype=_dtype(self._dtype, self._device), use_safetensors=True, local_files_only=True
             )
@@ -182,30 +184,25 @@ class TransformersGenerator:
             raise self._failed("a causal language model", f"{type(error).__name__}: {error}") from error
         if tokenizer.chat_template is None:
             raise self._failed("a chat template beside the tokenizer", "none", "choose a model tuned to follow instructions")
-        model = self._adapted(model).to(self._device).eval()
+        if self._adapter:
+            if has_tokenizer(self._adapter):
+                check_tokenizer(self._tokenizer(self._adapter), tokenizer, self._adapter)
+            model = merged(model, self._adapter)
+        model = model.to(self._device).eval()
         ends = model.generation_config.eos_token_id
         stops = {tokenizer.eos_token_id, *(ends if isinstance(ends, list) else [ends])} - {None}
         return Loaded(tokenizer, model, frozenset(stops))
 
-    def _adapted(self, model: Model) -> Model:
-        """The model with the adapter merged in, so that decoding costs the same with and without."""
-        if self._adapter is None:
-            return model
-        if not (self._adapter / "adapter_model.safetensors").is_file():
-            found = ", ".join(sorted(path.name for path in self._adapter.glob("*"))) or "nothing"
-            raise ModelMissing(
-                expected=f"adapter_model.safetensors in {self._adapter}", found=found, remedy="correct models.adapter"
-            )
-        from peft import PeftModel
+    def _tokenizer(self, folder: Path) -> Any:  # noqa: ANN401 - see Model
+        from transformers import AutoTokenizer
 
         try:
-            return PeftModel.from_pretrained(model, str(self._adapter)).merge_and_unload()
-        except (RuntimeError, ValueError, KeyError, OSError) as error:
-            base = json.loads((self._adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-            raise self._failed(
-                f"the adapter {self._adapter} to fit this model",
-                f"it was made for {base} ({' '.join(str(error).split())[:200]})",
-                "set models.adapter and models.generator to a pair",
+            return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise ModelFailed(
+                expected=f"a tokenizer in {folder}",
+                found=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+                remedy="choose another model, or put the files it came with there",
             ) from error
 
     def _failed(self, expected: str, found: str, remedy: str = "choose another models.generator") -> ModelFailed:
