@@ -201,11 +201,12 @@ class Outcome(StrEnum):
     ANSWERED = "answered"
     REFUSED = "refused"
     HANDED_OVER = "handed_over"
+    CLARIFICATION = "clarification"  # the shopper was asked back
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished turn. `rung` names what produced it (smalltalk, faq, generated, quote, refusal, person)."""
+    """A finished turn. `rung` names what produced it (smalltalk, clarify, faq, fact, generated, quote, refusal, person)."""
 
     id: str
     outcome: Outcome

@@ -98,7 +98,7 @@ class Catalogue:
         found: dict[str, dict[str, None]] = defaultdict(dict)
         for id, known in self.records.items():
             for record in known.values():
-                if record.chunk.kind is Kind.PRODUCT and (match := _KIND.fullmatch(fold(record.name))):
+                if record.chunk.kind is Kind.PRODUCT and (match := _KIND.fullmatch(_ASIDE.sub("", fold(record.name)))):
                     found[match["kind"].strip()][id] = None
         return {kind: tuple(ids) for kind, ids in found.items() if len(ids) > 1}
 

@@ -54,9 +54,8 @@ def _answer(case: Case) -> Reply | None:
 def _is_meant(case: Case, ids: Sequence[str]) -> bool:
     """Whether these are asked about for sure: the question names them, or they are all that the conversation has named."""
     known = case.parts.catalogue
-    typed = {id for meanings in known.mentioned(case.query.repaired or case.query.question).values() for id in meanings}
     carried = {id for turn in case.query.carried for id in turn if id in known.records}
-    return set(ids) == carried if carried and not known.mentioned(case.query.question) else set(ids) <= typed
+    return set(ids) == carried if carried and not known.mentioned(case.query.question) else True
 
 
 def _state(case: Case, record: Record, bare: str) -> Reply | None:

@@ -1,6 +1,6 @@
 """Question -> events, one ladder for every door: the page, the HTTP service, the command line and the evaluation.
 
-guard -> small talk -> rewrite -> retrieve -> evidence -> FAQ -> generate, check, cite -> quote -> refusal
+guard -> small talk -> rewrite -> retrieve -> evidence -> clarify -> FAQ -> fact -> generate, check, cite -> quote -> refusal
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
+from rag.answer.clarify import clarify
 from rag.answer.fact import fact
 from rag.answer.faq import faq
 from rag.answer.generate import generated
@@ -17,12 +18,12 @@ from rag.answer.quote import quote
 from rag.answer.refuse import refuse
 from rag.answer.smalltalk import talk
 from rag.errors import ModelFailed
-from rag.types import Answer, Done, Event, Filter, HandOver, History, Outcome, Refused, Sources, Token
+from rag.types import Answer, Done, Event, Filter, HandOver, History, Refused, Sources, Token
 
 # Each yields tokens, if it has any before it is sure, and returns its reply, or None to let the next one try.
 Rung = Callable[[Case], Generator[Token, None, Reply | None]]
 ANYTHING = Filter()
-RUNGS: dict[str, Rung] = {"faq": faq, "fact": fact, "generated": generated, "quote": quote}
+RUNGS: dict[str, Rung] = {"clarify": clarify, "faq": faq, "fact": fact, "generated": generated, "quote": quote}
 
 
 def answer(
@@ -44,7 +45,7 @@ def answer(
     for name in parts.policy.rungs:
         reply = (yield from RUNGS[name](case)) if name in RUNGS else None
         if reply:
-            yield Done(case.close(Outcome.ANSWERED, reply.text, name, citations=reply.citations))
+            yield Done(case.close(reply.outcome, reply.text, name, citations=reply.citations))
             return
     yield refuse(case)
 

@@ -93,6 +93,7 @@ class Reply:
 
     text: str
     citations: tuple[Citation, ...]
+    outcome: Outcome = Outcome.ANSWERED
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rag.types import Answer, Passage, Query
 
 FAILED = "failed"  # the turn raised; not one of types.Outcome, because it is no answer
-DECLINING = ("refused", "handed_over")
+DECLINING = ("refused", "handed_over", "clarification")
 
 
 class _Frozen(BaseModel):
@@ -63,7 +63,7 @@ class Row(_Frozen):
 
     @property
     def declined(self) -> bool:
-        """No claim was made: refused, handed over, or a set phrase such as a greeting."""
+        """No claim was made: refused, handed over, asked back, or a set phrase such as a greeting."""
         return self.outcome in DECLINING or self.rung == "smalltalk"
 
     @property

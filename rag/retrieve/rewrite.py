@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from typing import get_args
 
-from rag.language import detect, fold, words
+from rag.language import HAN, detect, fold, words
 from rag.retrieve.entities import NOTHING, Entities
 from rag.types import History, Language, Query
+from rag.wording import holes, say
 
 # Words that point at something said before, or continue it.
 POINTING = frozenset(
@@ -38,6 +40,8 @@ EMPTY = frozenset(
         " 里 到 从 用 又 才 最 很 太 更 比较 嗯 哦 哎 真的 确定 不能 不会 不行 可不可以 能不能 会不会 久 长 贵 重"
     ).split()
 )
+_LANGUAGES: tuple[Language, ...] = get_args(Language)
+_PARTS = re.compile(rf"[{HAN}]|\d+|[^\W\d_{HAN}]+")
 LONG = 6  # content words; in a question with more, "it" mostly points at something in the question itself
 CARRIED = 3  # names at most, when the last mention named several
 TURNS = 20  # of the history, the latest, in which names are looked for
@@ -54,12 +58,39 @@ def rewrite(question: str, history: History, entities: Entities = NOTHING, repai
     language = _language(meant, history)
     if not history or not question.strip():
         return Query(question, question, language, repaired=meant if meant != question else "")
+    if settled := _settled(meant, history):
+        return Query(settled, question, language, _last_exchange(history))
     named = [entities.mentioned(turn.text[:TURN_CHARACTERS]) for turn in reversed(history[-TURNS:])]
     topic = _topic(meant, history, entities, next((list(names) for names in named if names), []))
     before = f"{topic}{'：' if language == 'zh' else ': '}" if topic else ""
     repaired = before + meant if meant != question else ""
     carried = tuple(tuple(dict.fromkeys(chain(*names.values()))) for names in named if names)
     return Query(before + question, question, language, _last_exchange(history), repaired, carried=carried)
+
+
+def _settled(question: str, history: History) -> str:
+    """The question that the shopper was asked back about, behind what they chose; empty if nothing was, or this is no choice.
+
+    An answer to a clarifying question completes the question before it (Aliannejadi et al. 2019).
+    """
+    if history[-1].role != "assistant":
+        return ""
+    filled = (holes(key, language, history[-1].text) for key in ("which_one", "which_place") for language in _LANGUAGES)
+    named = next((found["options"] for found in filled if found), "")
+    between = "|".join(re.escape(say(key, language)) for key in ("list_comma", "list_or") for language in _LANGUAGES)
+    options = [option for option in re.split(between, named) if option]
+    said = set(_PARTS.findall(fold(question)))
+    parts = {option: set(_PARTS.findall(fold(option))) for option in options}
+    fitting = [o for o in options if said & parts[o] - set().union(*(parts[other] for other in options if other != o))]
+    before = next((turn.text for turn in reversed(history[:-1]) if turn.role == "user"), "")
+    if len(fitting) != 1 or not before or set(_content(question)) - _words_of(fitting[0]):
+        return ""
+    return f"{fitting[0]}: {before}"
+
+
+def _words_of(option: str) -> set[str]:
+    """Its words and their parts; of Chinese also the characters."""
+    return {*words(option), *_PARTS.findall(fold(option))}
 
 
 def _topic(question: str, history: History, entities: Entities, latest: Sequence[str]) -> str:

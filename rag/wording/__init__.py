@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import tomllib
 from pathlib import Path
 from string import Template
@@ -18,3 +19,11 @@ def _catalogue(folder: Path, language: Language) -> dict[str, str]:
 def say(key: str, language: Language, folder: Path = Path(__file__).parent, **holes: object) -> str:
     """The sentence `key` in `language` with its $holes filled. Raises KeyError on an unknown key or an unfilled hole."""
     return Template(_catalogue(folder, language)[key]).substitute({name: str(value) for name, value in holes.items()})
+
+
+def holes(key: str, language: Language, text: str, folder: Path = Path(__file__).parent) -> dict[str, str] | None:
+    """What fills the holes of the sentence `key` in `text`; None if `text` is not that sentence. The inverse of say()."""
+    pieces = re.split(r"\$(\w+)", _catalogue(folder, language)[key])
+    pattern = "".join(f"(?P<{piece}>.+)" if place % 2 else re.escape(piece) for place, piece in enumerate(pieces))
+    match = re.fullmatch(pattern, text.strip(), re.DOTALL)
+    return match.groupdict() if match else None
