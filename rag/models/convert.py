@@ -21,11 +21,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def convert(gguf: Path, home: Path, expected: str = "") -> Path:
+def convert(gguf: Path, home: Path, expected: str = "", template: Path | None = None) -> Path:
     """The folder home/models/NAME-HASH made from `gguf`, in bfloat16; made now if it is absent, cut short or damaged.
 
-    `expected` is the sha256 that the file must have, hex; empty: any. The folder appears whole or not at all, so two
-    processes may convert at once. Raises ModelFailed if the file is not the one expected or cannot be converted.
+    `expected` is the sha256 that the file must have, hex; empty: any. `template` is a chat template to put with it. The folder
+    appears whole or not at all, so two processes may convert at once. Raises ModelFailed if the file is not the one expected or
+    cannot be converted.
     """
     digest = sha256(gguf)
     if expected and digest != expected:
@@ -38,6 +39,8 @@ def convert(gguf: Path, home: Path, expected: str = "") -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".making-") as made:
         _make(gguf, Path(made))
+        if template:
+            shutil.copyfile(template, Path(made) / "chat_template.jinja")
         _seal(Path(made), digest)
         _publish(Path(made), target)
     return target

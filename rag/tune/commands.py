@@ -75,7 +75,7 @@ def tune_generator(
 ) -> None:
     """Teach the generator to answer from passages, by LoRA; a killed run goes on from its checkpoint."""
     from rag.models.cores import share
-    from rag.models.resolve import resolve_generator
+    from rag.models.resolve import GENERATORS, resolve_generator
 
     share()
     from rag.tune.generator.flow import tune_generator as run
@@ -86,7 +86,8 @@ def tune_generator(
     shops: dict[Language, str] = {"en": settings.shop.name_en, "zh": settings.shop.name_zh}
     plan = replace(Plan(), steps=steps, rank=rank, alpha=2 * rank, seed=seed, compiled=compiled)
     command = shlex.join(["python", "-m", "rag", *sys.argv[1:]])
-    for name, (before, after) in run(base, shops, data, out, plan, command).items():
+    known = GENERATORS.get(settings.models.generator)
+    for name, (before, after) in run(base, shops, data, out, plan, command, known.licence if known else "other").items():
         typer.echo(f"{name}: {before:g} -> {after:g}")
     typer.echo(f"the adapter is in {out / 'adapter'}: set models.adapter to that folder")
 

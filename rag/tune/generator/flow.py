@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from rag.answer.fitted import LANGUAGES
 from rag.models.generate import TransformersGenerator
 from rag.tune.generator.judge import judged
-from rag.tune.generator.lessons import SHOWN, Lesson, written_lessons
+from rag.tune.generator.lessons import Lesson, written_lessons
 from rag.tune.generator.pack import Row, pack
 from rag.tune.generator.public import public_lessons
 from rag.tune.generator.train import Plan, adapted, train
@@ -28,7 +29,7 @@ ROUNDS = 1  # times that each written entry is shown; more of them: in other com
 
 _CARD = """---
 language: [en, zh]
-license: apache-2.0
+license: {licence}
 library_name: peft
 ---
 # Shoptalk's answers: a LoRA adapter for {base}
@@ -36,7 +37,7 @@ library_name: peft
 Answers a shopper's question from numbered passages in one or two sentences with the passage's number behind, in the passage's own
 words, and says that there is no answer where the passages hold none.
 
-Made by `{command}` (seed {seed}) in {minutes} minutes. Lessons: sha256 `{digest}`.
+{notice}Made by `{command}` (seed {seed}) in {minutes} minutes. Lessons: sha256 `{digest}`.
 
 | on {judged} questions a language about entries that were not learnt from | before | after |
 |---|---|---|
@@ -54,6 +55,15 @@ Made by `{command}` (seed {seed}) in {minutes} minutes. Lessons: sha256 `{digest
 """
 
 
+_NOTICES = {
+    "gemma": """\
+Gemma is provided under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms, and so is this adapter, which
+changes what the model says.
+
+""",
+}
+
+
 def tune_generator(
     base: Path,
     shops: dict[Language, str],
@@ -61,23 +71,26 @@ def tune_generator(
     out: Path,
     plan: Plan,
     command: str,
+    licence: str = "other",
 ) -> dict[str, tuple[float, float]]:
     """Train an adapter for the generator in `base`; it lies in out/adapter. Returns figures before and after.
 
-    `data` is the folder of public sets, None for the written entries alone. A killed run goes on from its checkpoint in `out`.
+    `data` is the folder of public sets, None for the written entries alone; `licence` is that of the base, which adapters share.
+    A killed run goes on from its checkpoint in `out`.
     Raises DataError naming the set that is missing, ModelFailed.
     """
     started = time.monotonic()
     generator = TransformersGenerator(base)
     learnt, unseen = authored()
-    lessons = [lesson for own in SHOWN for lesson in written_lessons(learnt, own, plan.seed, ROUNDS)]
+    lessons = [lesson for own in LANGUAGES for lesson in written_lessons(learnt, own, plan.seed, ROUNDS)]
     lessons += public_lessons(data, plan.seed) if data else []
-    held_out = [lesson for own in SHOWN for lesson in written_lessons(unseen, own, plan.seed)]
+    held_out = [lesson for own in LANGUAGES for lesson in written_lessons(unseen, own, plan.seed)]
     rows = _rows(generator, lessons, shops)
     watched = _rows(generator, held_out[:: max(len(held_out) // VALIDATED, 1)], shops)
     out.mkdir(parents=True, exist_ok=True)
     model = adapted(generator.load().model, plan)
     train(model, rows, watched, plan, out, _curves(out / "curves"))
+    model.peft_config["default"].base_model_name_or_path = base.name  # where it lay here tells nobody anything
     model.to(torch.bfloat16).save_pretrained(str(out / "adapter"))
     after = judged(generator, held_out, shops, JUDGED)
     with model.disable_adapter():
@@ -86,6 +99,8 @@ def tune_generator(
     text = _CARD.format(
         base=generator.fingerprint,
         command=command,
+        licence=licence,
+        notice=_NOTICES.get(licence, ""),
         seed=plan.seed,
         minutes=round((time.monotonic() - started) / 60),
         digest=hashlib.sha256(repr(lessons).encode()).hexdigest(),

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from rag.answer.check import MARKER
+from rag.answer.fitted import LANGUAGES
 from rag.answer.reply import bare, declines
 from rag.evaluate.metrics import answer_f1
 from rag.ports import Generator
-from rag.tune.generator.lessons import SHOWN, Branch, Lesson
+from rag.tune.generator.lessons import Branch, Lesson
 from rag.tune.generator.pack import messages
 from rag.types import Language
 
@@ -24,7 +25,7 @@ def judged(generator: Generator, lessons: Sequence[Lesson], shops: dict[Language
     rightly" and "declined wrongly": shares of those without and with an answer. Raises ModelFailed.
     """
     figures: dict[str, float] = {}
-    for language in SHOWN:
+    for language in LANGUAGES:
         asked = [(lesson, branch) for lesson in lessons for branch in lesson.branches if branch.query.language == language]
         asked = asked[:: max(len(asked) // most, 1)][:most]
         replies = [_reply(generator, lesson, branch, shops) for lesson, branch in asked]

@@ -19,15 +19,9 @@ from rag.tune.retriever.sources import Entry
 from rag.types import Chunk, History, Kind, Language, Passage, Query, Turn
 
 NEAR = 6  # written entries so close in their file are about neighbouring things
-# How many entries a set shows, and how often; fewer in Chinese, whose characters take two tokens each.
-SHOWN: dict[Language, tuple[tuple[int, ...], tuple[float, ...]]] = {
-    "en": ((1, 2, 3, 4, 5), (0.1, 0.15, 0.3, 0.3, 0.15)),
-    "zh": ((1, 2, 3, 4), (0.15, 0.35, 0.35, 0.15)),
-}
+SHOWN = ((1, 2, 3, 4, 5), (0.25, 0.15, 0.25, 0.2, 0.15))  # how many entries a set shows, and how often
 JOINED = 0.3  # of the entries stand in one passage with the one before
-# How often a second way of asking, a wrong premise and a follow-up are taken up.
-SECOND: dict[Language, float] = {"en": 0.6, "zh": 0.3}
-PREMISE, FOLLOWING = 0.5, 0.6
+SECOND, PREMISE, FOLLOWING = 0.6, 0.5, 0.6  # how often a second way of asking, a wrong premise and a follow-up are taken up
 _FIGURE = re.compile(r"(?<!\d)(?<!\d[:：])\d{2,5}(?!\d|[:：]\d)")  # no times of day, no lone digits
 
 
@@ -59,7 +53,7 @@ def written_lessons(entries: Sequence[Entry], language: Language, seed: int, rou
         left = dice.sample(places, len(places))
         while left:
             first = left.pop()
-            shown = [first, *_others(first, places, dice, dice.choices(*SHOWN[language])[0] - 1)]
+            shown = [first, *_others(first, places, dice, dice.choices(*SHOWN)[0] - 1)]
             left = [place for place in left if place not in shown]
             made.append(_lesson(entries, shown, places, language, dice))
     return made
@@ -104,7 +98,7 @@ def _lesson(
 def _asked(entry: Entry, language: Language, marker: int, swap: Callable[[str], str], dice: random.Random) -> Iterator[Branch]:
     """One or two ways of asking; often a wrong premise, and a follow-up."""
     reply = found(swap(entry[f"{language}_reply"]), marker)
-    for question in dice.sample(entry[language], 1 + (dice.random() < SECOND[language])):
+    for question in dice.sample(entry[language], 1 + (dice.random() < SECOND)):
         yield Branch(query_of(question, language), (), reply, "answer")
     if (wrong := entry.get(f"{language}_false")) and dice.random() < PREMISE:
         yield Branch(query_of(wrong[0], language), (), found(swap(wrong[1]), marker), "premise")
