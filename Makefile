@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m rag
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help chat ingest test check eval bench format golden clean browser
+.PHONY: help chat ingest test check eval tune bench format golden clean browser
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,12 @@ eval: $(VENV)/.ready ## score the live index and the answers on corpus/gold/test
 	$(RUN) ingest
 	$(RUN) eval corpus
 	$(RUN) eval answers --gold corpus/gold/test --json .shoptalk/eval/test.json
+
+tune: $(VENV)/.ready ## teach the generator the lessons (hours; goes on after a kill), compare on gold, activate what is no worse
+	$(PIP) -e '.[tune]'
+	$(RUN) ingest
+	$(RUN) tune generator --out .shoptalk/tune --compile
+	$(RUN) tune activate --adapter .shoptalk/tune/adapter --out .shoptalk/tune/trial
 
 bench: $(VENV)/.ready ## time retrieval over 1,000, 10,000 and 100,000 chunks; the table goes to tests/bench/results.md
 	$(BIN)/python -m tests.bench.retrieval

