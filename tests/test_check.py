@@ -61,6 +61,7 @@ def test_a_marker_decides_between_passages_that_both_carry_it() -> None:
         "Return any product PB-HL211 within 30 days of delivery.",
         "签收后十天内可以无理由退货。",
         "签收后七天内不可以无理由退货。",
+        "Return any product within 30 days of delivery (see no. 5).",
         "NO ANSWER",
         "The passages do not mention the return of any product within 30 days of delivery.",
     ],

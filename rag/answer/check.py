@@ -37,7 +37,8 @@ def check(text: str, passages: Sequence[Passage], rarity: Rarity, support: float
         return []
     kept: list[Supported] = []
     for sentence, hinted in claims(text):
-        if sentence.endswith(("?", "？", ":", "：")) or any(sentence == other[0] for other in kept):
+        whole = sentence.count("(") + sentence.count("（") == sentence.count(")") + sentence.count("）")  # not cut at "(no."
+        if not whole or sentence.endswith(("?", "？", ":", "：")) or any(sentence == other[0] for other in kept):
             continue
         if found := _carrier(sentence, hinted, passages, rarity, support):
             kept.append((sentence, *found))

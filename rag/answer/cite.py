@@ -37,7 +37,9 @@ def locate(sentence: str, chunk: Chunk, rarity: Rarity) -> tuple[int, int] | Non
     """
     wanted = term_set(sentence)
     best: tuple[float, int, int] | None = None
-    pieces = [unit for unit in units(chunk) if not unit.is_whole]
+    pieces = [
+        unit for unit in units(chunk) if not unit.is_whole and not unit.text.endswith(("?", "？"))
+    ]  # a question states nothing
     for first in range(len(pieces)):
         for last in range(first, min(first + 3, len(pieces))):
             start, end = pieces[first].start, pieces[last].end

@@ -10,14 +10,16 @@ import functools
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rag.answer.align import denied, holds, pair_up, same, size, swapped
 from rag.answer.quantities import Quantity
-from rag.answer.statements import Clause, Mark, clauses
+from rag.answer.statements import Clause, Mark, answer, clauses
 from rag.language import detect, sentences
 from rag.types import Chunk, Language
 
@@ -51,13 +53,13 @@ POINTS = (
     "merged_dropped",  # words of merged clauses that are let go
     "gap",  # words let go between those that are kept
     "crossed",  # neighbours that stand the other way round in the passage
+    "crossed_number",  # ... of which one is a number
 )
 _AT = {name: index for index, name in enumerate(POINTS)}
 WEIGHTS = Path(__file__).with_suffix(".toml")
+_ASKING = ("?", "？", "吗")
 _MOST_MERGED = 3
 _SCOPE_POINTS = {"ONLY": "only", "EVERY": "every", "BOTH": "both", "SOME": "some", "EVEN": "even", "ALSO": "also", "IF": "if"}
-_ENDS = frozenset({"IF", "BEFORE", "AFTER", "CAN", "NEED"})  # of what a negation before them reaches
-_DENIED = 4.0  # weight of the words that a negation reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +70,28 @@ class Source:
     before: frozenset[str]
     after: frozenset[str]
     numbers: tuple[Quantity, ...]  # of the whole passage
+    answers: frozenset[str]  # yes, no: what quoted sentences begin with
 
     @classmethod
     def of(cls, chunk: Chunk, start: int, end: int) -> Source:
         """chunk.text[start:end] is quoted; title and headings stand before it."""
         heads = [*clauses(chunk.title), *(clause for heading in chunk.headings for clause in clauses(heading))]
         before, inside, after = [chunk.text[slice(*part)] for part in ((0, start), (start, end), (end, None))]
-        quoted = tuple(clauses(inside[slice(*span)]) for span in sentences(inside))
-        lead, trail = _clauses(before), _clauses(after)
+        said = [inside[slice(*span)] for span in sentences(inside)]
+        asked = [clause for text in said if text.endswith(_ASKING) for clause in clauses(text)]
+        quoted = tuple(clauses(text) for text in said if not text.endswith(_ASKING))
+        lead, trail = [*_clauses(before), *asked], _clauses(after)
+        answers = frozenset(answer(text) for text in (*[before[slice(*span)] for span in sentences(before)][-1:], *said)) - {""}
         every = [*heads, *lead, *(clause for group in quoted for clause in group), *trail]
         numbers = tuple(mark.quantity for clause in every for mark in clause if mark.quantity)
-        return cls(quoted, _words([*heads, *lead]), _words(trail), numbers)
+        return cls(quoted, _words([*heads, *lead]), _words(trail), numbers, answers)
 
 
 def points(sentence: str, source: Source, weights: Points) -> Points:
     """Shape (len(POINTS),): the sum over the clauses of the sentence, each beside the clauses that cost least by `weights`."""
     total = np.zeros(len(POINTS))
     total[0] = 1.0
+    total[_AT["turned"]] += bool(source.answers and answer(sentence) and answer(sentence) not in source.answers)
     for clause in clauses(sentence):
         beside = [_points(clause, run, source, before, after) for run, before, after in _runs(source)]
         if beside:
@@ -128,123 +135,47 @@ def _runs(source: Source) -> Iterable[tuple[tuple[Clause, ...], frozenset[str], 
 def _points(clause: Clause, run: Sequence[Clause], source: Source, before: frozenset[str], after: frozenset[str]) -> Points:
     found = np.zeros(len(POINTS))
     marks = [mark for part in run for mark in part]
-    pairs = _pairs(clause, marks)
+    pairs = pair_up(clause, marks)
+    _count_foreign(found, clause, pairs, source, before, after)
+    found[_AT["swapped"]] = swapped(clause, marks, pairs)
+    _count_negations(found, clause, run, marks, pairs)
+    _count_bounds(found, clause, marks, pairs)
+    _count_scopes(found, clause, marks)
+    _count_let_go(found, clause, marks, set(pairs.values()))
+    if len(run) == 1:
+        found[_AT["merged_dropped"]] = 0.0
+    found[_AT["merged"]] = len(run) - 1
+    for left, right in pairwise(pairs[index] for index in sorted(pairs)):
+        if left > right:
+            found[_AT["crossed_number" if marks[left].quantity or marks[right].quantity else "crossed"]] += 1
+    return found
+
+
+def _count_foreign(
+    found: Points, clause: Clause, pairs: dict[int, int], source: Source, before: frozenset[str], after: frozenset[str]
+) -> None:
     for index, mark in enumerate(clause):
         if index in pairs:
             continue
         if mark.kind == "word":
-            name = "before" if _holds(mark.value, before) else "after" if _holds(mark.value, after) else "new"
+            name = "before" if holds(mark.value, before) else "after" if holds(mark.value, after) else "new"
             found[_AT[name]] += mark.weight
         elif mark.quantity:
-            found[_AT["far_quantity" if any(_same(mark.quantity, q) for q in source.numbers) else "new_quantity"]] += 1
-    kept = set(pairs.values())
-    found[_AT["swapped"]] = _swapped(clause, marks, pairs)
-    _count_negations(found, clause, run, marks, pairs)
-    _count_bounds(found, clause, marks, pairs)
-    _count_scopes(found, clause, marks)
+            known = any(same(mark.quantity, other) for other in source.numbers)
+            found[_AT["far_quantity" if known else "new_quantity"]] += 1
+
+
+def _count_let_go(found: Points, clause: Clause, marks: Sequence[Mark], kept: set[int]) -> None:
     inside = [i for i in range(min(kept, default=0), max(kept, default=0)) if i not in kept]
     found[_AT["gap"]] = sum(marks[i].weight for i in inside if marks[i].kind == "word")
-    found[_AT["merged"]] = len(run) - 1
-    if len(run) > 1:
-        let_go = [mark for i, mark in enumerate(marks) if i not in kept and mark.value not in {m.value for m in clause}]
-        found[_AT["merged_dropped"]] = sum(map(_size, let_go))
-    order = [pairs[index] for index in sorted(pairs)]
-    found[_AT["crossed"]] = sum(left > right for left, right in zip(order, order[1:], strict=False))
-    return found
-
-
-def _pairs(clause: Clause, marks: Sequence[Mark]) -> dict[int, int]:
-    """Index in the clause -> index of the same word or quantity in `marks`, the next one behind the last pair if there is one."""
-    pairs: dict[int, int] = {}
-    last = -1
-    for index, mark in enumerate(clause):
-        if mark.kind not in ("word", "quantity"):
-            continue
-        at = [i for i, other in enumerate(marks) if _equal(mark, other)]
-        fresh = [i for i in at if i not in pairs.values()] or at
-        if fresh:
-            last = pairs[index] = next((i for i in fresh if i > last), fresh[-1])
-    return pairs
-
-
-def _equal(mark: Mark, other: Mark) -> bool:
-    if mark.quantity and other.quantity:
-        return _same(mark.quantity, other.quantity)
-    return mark.kind == other.kind == "word" and (mark.value == other.value or _akin(mark.value, other.value))
-
-
-def _akin(left: str, right: str) -> bool:
-    """Of one family of words: "enrol" and "enrolment"."""
-    short, long = sorted((left, right), key=len)
-    return len(short) >= 5 and long.startswith(short) and short.isalpha() and short.islower()
-
-
-def _holds(value: str, among: frozenset[str]) -> bool:
-    return value in among or any(_akin(value, other) for other in among)
-
-
-def _same(left: Quantity, right: Quantity) -> bool:
-    if left.kind != right.kind:
-        return False
-    if left.kind == "date":
-        return left.value.split("-")[-2:] == right.value.split("-")[-2:]
-    if left.unit and right.unit:
-        return left.value == right.value and left.unit == right.unit
-    return (left.written or left.value) == (right.written or right.value)
-
-
-def _size(mark: Mark) -> float:
-    return 1.0 if mark.quantity else mark.weight if mark.kind == "word" else 0.0
-
-
-def _swapped(clause: Clause, marks: Sequence[Mark], pairs: dict[int, int]) -> float:
-    """Weight of the foreign words that stand where the passage has others: between the same two, before the first, after the last."""
-    kept = set(pairs.values())
-    total, foreign, left = 0.0, 0.0, -1
-    for index in range(len(clause) + 1):
-        if index < len(clause) and index not in pairs:
-            foreign += _size(clause[index])
-            continue
-        right = pairs[index] if index < len(clause) else len(marks)
-        slot = sum(_size(marks[i]) for i in range(left + 1, right) if i not in kept)
-        total += min(foreign, slot)
-        foreign, left = 0.0, right
-    return total
-
-
-def _denied(run: Sequence[Clause]) -> list[set[int]]:
-    """For each negation the indices, in all marks of the run, of what it denies in its clause."""
-    scopes: list[set[int]] = []
-    offset = 0
-    for marks in run:
-        for index, mark in enumerate(marks):
-            if mark.kind in ("not", "except"):
-                scopes.append({offset + i for i in _reached(marks, index)})
-        offset += len(marks)
-    return scopes
-
-
-def _reached(marks: Clause, index: int) -> set[int]:
-    """What follows, up to a weight, or to where another thought begins; what precedes if nothing follows."""
-    scope, weight = set(), 0.0
-    for i in range(index + 1, len(marks) if marks[index].kind == "not" else 0):
-        mark = marks[i]
-        if i > index + 1 and (mark.kind in ("not", "edge") or mark.value in _ENDS):
-            break
-        if mark.kind in ("word", "quantity"):
-            scope.add(i)
-            weight += _size(mark)
-        if weight >= (_DENIED if marks[index].value != "NOT1" else 0.1):
-            break
-    if not any(_size(marks[i]) for i in scope):
-        scope |= {i for i in range(index) if marks[i].kind in ("word", "quantity")}
-    return scope
+    said = {mark.value for mark in clause}
+    found[_AT["merged_dropped"]] = sum(size(mark) for i, mark in enumerate(marks) if i not in kept and mark.value not in said)
 
 
 def _count_negations(found: Points, clause: Clause, run: Sequence[Clause], marks: Sequence[Mark], pairs: dict[int, int]) -> None:
     """Negations of both sides are paired by what they deny; one that is left over turns what is said."""
-    said = [{pairs[i] for i in scope if i in pairs} for scope in _denied([clause])]
-    stated = _denied(run)
+    said = [{pairs[i] for i in scope if i in pairs} for scope in denied([clause])]
+    stated = denied(run)
     free = set(range(len(said)))
     taken = set(pairs.values())
     foreign = found[_AT["before"]] + found[_AT["after"]] + found[_AT["new"]] > 0
@@ -252,7 +183,7 @@ def _count_negations(found: Points, clause: Clause, run: Sequence[Clause], marks
         match = max((i for i in free if said[i] & scope), key=lambda i: len(said[i] & scope), default=None)
         if match is not None:
             free.remove(match)
-        elif any(_size(marks[i]) for i in scope & taken):
+        elif any(size(marks[i]) for i in scope & taken):
             found[_AT["turned"]] += 1
         elif foreign and taken:
             found[_AT["loose"]] += 1

@@ -28,7 +28,8 @@ _COUNTED_ZH = (
 )
 _WORD = "|".join([*_TENS, *reversed(_ONES)])
 _EN = re.compile(
-    rf"\b(?:(?:{_WORD})(?:[- ](?:and )?(?:{_WORD}|hundred|thousand|million)\b)*|a (?:hundred|thousand|million)\b)", re.IGNORECASE
+    rf"\b(?:(?:{_WORD})\b(?:[- ](?:and )?(?:{_WORD}|hundred|thousand|million)\b)*|a (?:hundred|thousand|million)\b)",
+    re.IGNORECASE,
 )
 _ZH = re.compile(r"[零〇一二两三四五六七八九十百千万亿]+")
 _VULGAR = re.compile(r"(\d*)\s?([¼½¾⅐-⅞])")

@@ -80,15 +80,16 @@ _CURRENCIES = {
 _MONTHS = "january february march april may june july august september october november december".split()
 _MONTH = "|".join([*_MONTHS, *(month[:3] for month in _MONTHS)])
 _UNIT = "|".join(
-    re.escape(name) + (r"\b" if name[-1].isascii() and name[-1].isalpha() else "") for name in sorted(UNITS, key=len)[::-1]
+    re.escape(name) + ("(?![a-z0-9])" if name[-1].isascii() and name[-1].isalpha() else "")
+    for name in sorted(UNITS, key=len)[::-1]
 )
 _NUMBER = re.compile(
-    r"(?P<sign>(?<![\w.,)%°])-\s?|\bminus |零下|负)?"
+    r"(?P<sign>(?<![a-z0-9.,)%°])-\s?|\bminus |零下|负)?"
     rf"(?P<currency>{'|'.join(map(re.escape, _CURRENCIES))})?\s?"
     r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?(?!\d)|\d{1,3}(?:\.\d{3})+,\d{1,2}(?!\d)|\d+,\d{1,2}(?![\d,])|\d+(?:\.\d+)?)"
     rf"(?P<scale>\s?[万亿])?(?:(?:\s|-)?(?:full |whole |calendar |多|余)?(?P<unit>{_UNIT}))?"
 )
-_RANGE = re.compile(r"\s*(?:-|~|to|or|and|至|到|或|/)\s*")
+_RANGE = re.compile(r"\s*(?:-|~|to|or|and|x|×|至|到|或|/)\s*")
 _LIST_NUMERAL = re.compile(r"(?m)^\s*(?:[-*]\s+)?\d{1,2}[.)、]\s+")
 _MARKER = re.compile(r"\s?\[\d+\]")
 _LINK = re.compile(r"(?:https?://|www\.)[^\s<>()\[\]\"'，。；、！？)】」]+")
@@ -97,8 +98,8 @@ _DOMAIN = re.compile(
 )
 _MAIL = re.compile(r"[a-z0-9_.+-]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _DATES = (
-    re.compile(r"\b(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})\b"),
-    re.compile(r"\b(?P<d>\d{1,2})\.\s?(?P<m>\d{1,2})\.\s?(?P<y>\d{4})\b"),
+    re.compile(r"(?<!\d)(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d)"),
+    re.compile(r"(?<!\d)(?P<d>\d{1,2})\.\s?(?P<m>\d{1,2})\.\s?(?P<y>\d{4})(?!\d)"),
     re.compile(r"(?:(?P<y>\d{4})\s*年\s*)?(?<!\d)(?P<m>\d{1,2})\s*月\s*(?P<d>\d{1,2})\s*[日号]"),
     re.compile(rf"\b(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?(?P<m>{_MONTH})\b\.?,?(?:\s+(?P<y>\d{{4}})\b)?"),
     re.compile(rf"\b(?P<m>{_MONTH})\.?\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?\b(?!\s*[:%])(?:,?\s+(?P<y>\d{{4}})\b)?"),
@@ -110,7 +111,7 @@ _TIMES = (
     re.compile(r"(?<![\d.])(?P<h>1\d|2[0-4]|[2-9])点(?!\d)(?P<q>半)?(?![几多儿])"),
 )
 _PHONE = re.compile(r"(?<![\w.,])\+?\(?\d[\d\s()/-]{7,}\d(?![\w%])")
-_CODE = re.compile(r"\b[a-z]+(?:-[a-z]+)*-?\d[a-z0-9-]*\b")
+_CODE = re.compile(r"(?<![a-z0-9])[a-z]+(?:-[a-z]+)*-?\d[a-z0-9-]*(?![a-z0-9])")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from Stemmer import Stemmer
 
 from rag.answer.numerals import digits
 from rag.answer.quantities import Quantity, located
-from rag.language import HAN
+from rag.language import HAN, fold
 
 FILE = Path(__file__).with_suffix(".toml")
 SCOPES = frozenset({"ONLY", "EVERY", "BOTH", "SOME", "EVEN", "ALSO", "IF", "BEFORE", "AFTER"})
@@ -45,6 +45,8 @@ class Mark:
         return 0.0 if self.value in MODALS else 0.5 if re.match(f"[{HAN}]", self.value) else 1.0
 
 
+_YES = re.compile(r"^\s*(?:yes|sure|certainly|是的?|对|可以|能|会|好的)\s*[,.!，。！]")
+_NO = re.compile(r"^\s*(?:no|不(?:可以|能|会|行|是)?|没有)\s*[,.!，。！]")
 Clause = tuple[Mark, ...]
 
 
@@ -63,6 +65,12 @@ def clauses(text: str) -> tuple[Clause, ...]:
             pieces[-1].append(mark)
     parted = [part for piece in _joined(pieces) for part in _parted(piece)]
     return tuple(_bound(part) for part in parted if any(mark.kind in ("word", "quantity") for mark in part))
+
+
+def answer(text: str) -> str:
+    """Whether the text begins with "yes" or with "no"; empty if with neither."""
+    folded = fold(text)
+    return "yes" if _YES.match(folded) else "no" if _NO.match(folded) else ""
 
 
 def _with_quantities(text: str) -> tuple[str, list[Quantity]]:
@@ -114,12 +122,8 @@ def _joined(pieces: list[list[Mark]]) -> list[list[Mark]]:
     """Items of a list belong to the clause before them."""
     joined: list[list[Mark]] = []
     for piece in pieces:
-        if (
-            joined
-            and joined[-1]
-            and len(piece) <= _LISTED
-            and all(m.kind in ("word", "edge") and m.value not in MODALS for m in piece)
-        ):
+        goes_on = len(piece) <= _LISTED and all(mark.kind in ("word", "edge") and mark.value not in MODALS for mark in piece)
+        if goes_on and joined and any(m.kind == "word" for m in joined[-1]) and not any(m.value == "IF" for m in joined[-1]):
             joined[-1] += piece
         else:
             joined.append(list(piece))
@@ -158,7 +162,7 @@ def _bound(piece: list[Mark]) -> Clause:
 def _measured(piece: list[Mark], index: int, name: str) -> int | None:
     right = [i for i in range(index + 1, min(index + 2 + _REACH, len(piece))) if piece[i].kind == "quantity"][:1]
     left = [i for i in range(index - 1, max(index - 2 - _REACH, -1), -1) if piece[i].kind == "quantity"][:1]
-    order = left + right if name.startswith("<") else right + left
+    order = left + right if name.startswith("<") else right + left if name.endswith(">") else right
     return order[0] if order else None
 
 

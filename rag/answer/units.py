@@ -12,8 +12,8 @@ from rag.types import Chunk, Kind
 
 _LINE = re.compile(r"[^\n]+")
 _HEADING = re.compile(r"#{1,6}\s|[|:\s-]+$")
-_BULLET = re.compile(r"(?:[-*+•>]\s+|\d{1,2}[.)、]\s*|#{1,6}\s+)+")
-_ITEM = r"[ \t]*(?:[-*+•][ \t]+|\d{1,2}[.)、][ \t]*)\S.*"
+_BULLET = re.compile(r"(?:[-*+•>]\s+|\d{1,2}[.)、](?!\d)\s*|#{1,6}\s+)+")
+_ITEM = r"[ \t]*(?:[-*+•][ \t]+|\d{1,2}[.)、](?!\d)[ \t]*)\S.*"
 _LIST = re.compile(rf"(?m)(?:^[^\n#|]*[:：]\n+)?^{_ITEM}(?:\n+{_ITEM})+")
 _LONGEST = 500  # characters that are quoted as one
 _PARAGRAPH = 240  # ... of a paragraph
