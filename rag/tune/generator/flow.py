@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -84,6 +85,7 @@ def tune_generator(
     learnt, unseen = authored()
     lessons = [lesson for own in LANGUAGES for lesson in written_lessons(learnt, own, plan.seed, ROUNDS)]
     lessons += public_lessons(data, plan.seed) if data else []
+    lessons = random.Random(plan.seed).sample(lessons, min(len(lessons), plan.steps * plan.lessons))  # no more than are drawn
     held_out = [lesson for own in LANGUAGES for lesson in written_lessons(unseen, own, plan.seed)]
     rows = _rows(generator, lessons, shops)
     watched = _rows(generator, held_out[:: max(len(held_out) // VALIDATED, 1)], shops)
