@@ -14,6 +14,7 @@ from test_answer import ask, quotes_are_verbatim
 from rag.answer.asked import read
 from rag.answer.catalogue import Catalogue, Fact, row_names
 from rag.answer.parts import Parts
+from rag.evaluate.rows import row_of
 from rag.fakes import HashEmbedder
 from rag.ingest.chunk import chunk as chunks_of
 from rag.ingest.read import read as read_document
@@ -57,6 +58,18 @@ def test_the_bundled_catalogue(shop: Parts, item: dict[str, list[str]]) -> None:
     assert all(said in given.text for said in item["said"]), given.text
     assert quotes_are_verbatim(given)
     assert bool(given.citations) is (item["rung"] == "fact")
+
+
+def test_a_label_asked_for_by_its_own_name_is_never_answered_with_another(shop: Parts) -> None:
+    answered = 0
+    records = [record for known in list(shop.catalogue.records.values())[::16] for record in known.values()]
+    for record in records:
+        for fact in record.facts[4:]:
+            pattern = "What is the {} of the {}?" if record.chunk.facets.language == "en" else "{1}的{0}是多少？"
+            given = ask(pattern.format(fact.label.lower(), record.name), shop)
+            assert given.rung != "fact" or (fact.label in given.text and fact.value in given.text), given.text
+            answered += given.rung == "fact"
+    assert answered / sum(len(record.facts[4:]) for record in records) > 0.8
 
 
 def lamp(name: str, weight: str, language: str = "en", **more: object) -> Chunk:
@@ -146,6 +159,11 @@ def test_regions_that_differ_are_asked_about() -> None:
     given = outcome(SHIPPING, EU, UK)
     assert (given.outcome, given.rung, given.citations) == (Outcome.CLARIFICATION, "clarify", ())
     assert holes("which_place", "en", given.text) and {"EU", "UK"} <= set(re.findall(r"[A-Z]{2}", given.text))
+
+
+def test_asking_back_counts_as_declined() -> None:
+    row = row_of("1", "", outcome(SHIPPING, EU, UK), (), None, 1.0, 1.0)
+    assert row.declined and not row.answered
 
 
 def test_nothing_is_asked_back_where_one_answer_will_do() -> None:

@@ -214,6 +214,11 @@ def test_the_last_event_replaces_what_was_streamed() -> None:
     assert "90" not in html and 'class="reply refused"' in html
 
 
+def test_a_question_back_is_shown_as_the_shop_speaking_without_sources() -> None:
+    html = shown(Sources(QUERY, PASSAGES), Done(made("Which one: EU or UK?", Outcome.CLARIFICATION, citations=())))
+    assert 'class="reply answered"' in html and "EU or UK?" in html and "sources" not in html
+
+
 def test_refused_failed_handed_over_and_busy_look_different() -> None:
     refused = shown(Refused(made(NO_ANSWER, Outcome.REFUSED, "no_answer")))
     handed = shown(HandOver(made(PERSON, Outcome.HANDED_OVER)))

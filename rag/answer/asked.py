@@ -165,9 +165,9 @@ def _any(patterns: Iterable[str]) -> re.Pattern[str]:
 def _spans(text: str, facts: Sequence[Fact], comparing: bool) -> list[_Span]:
     tables, keys = _tables(), {fact.key for fact in facts}
     found = []
-    for key in [key for key in keys if key in text]:
+    for key in [key for key in keys if _tidy(key) in text]:
         known = next((attribute for attribute, *_ in tables.attributes if key in attribute.labels), None)
-        found += [_Span(*match.span(), frozenset({key}), known) for match in _any([re.escape(key)]).finditer(text)]
+        found += [_Span(*match.span(), frozenset({key}), known) for match in _any([re.escape(_tidy(key))]).finditer(text)]
     for attribute, asked, less, more in tables.attributes:
         own = frozenset(keys & set(attribute.labels))
         ways = ((asked, 0), (less, LESS), (more, MORE)) if comparing else ((asked, 0),)
