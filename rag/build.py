@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from rag.ports import Embedder, Generator, Reranker
 from rag.settings import Settings
-from rag.types import Answer, Chunk, Done, Event, Filter, HandOver, History, Kind, Language, Passage, Query, Refused
+from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Passage, Query, Refused
 
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
@@ -119,7 +119,7 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder,
     retrieve = settings.retrieve
     chunks = list(generation.store.chunks())
     entities = Entities.of(chunks, generation.lexical.words)
-    repair = Repair(generation.lexical.words, _names(chunks)).repair if retrieve.repair else str
+    repair = Repair(generation.lexical.words, product_names(chunks)).repair if retrieve.repair else str
     source = FusedSource(
         generation.store,
         embedder,
@@ -154,7 +154,7 @@ def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
 
 def build_parts(settings: Settings, generation: Generation, search: Search, embedder: Embedder, generator: Generator) -> Parts:
     """What answer() is handed for one generation."""
-    from rag.answer.catalogue import Catalogue, row_names
+    from rag.answer.catalogue import Catalogue, product_names, row_names
     from rag.answer.fitted import fitted
     from rag.answer.parts import Parts
     from rag.answer.terms import Rarity
@@ -173,15 +173,10 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         passages=settings.retrieve.passages,
         contacts={"en": shop.contact_en, "zh": shop.contact_zh},
         shops={"en": shop.name_en, "zh": shop.name_zh},
-        names=_names(chunks),
+        names=product_names(chunks),
         fitted=fitted(settings.home, embedder.fingerprint).for_generator(generator.fingerprint),
         catalogue=Catalogue.of(chunks, search.source.entities.mentioned, Products(row_names(chunks)).mentioned),
     )
-
-
-def _names(chunks: Iterable[Chunk]) -> frozenset[str]:
-    """What the catalogue calls its products."""
-    return frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
 
 
 @dataclass(frozen=True, slots=True)

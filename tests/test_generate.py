@@ -65,7 +65,7 @@ def scripted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     generator = TransformersGenerator(folder, dtype="float32", threads=1, prompt_lookup=0)
 
     empty = SimpleNamespace(layers=[], get_seq_length=lambda: 0)
-    monkeypatch.setattr(transformers, "DynamicCache", lambda layers, config: empty)
+    monkeypatch.setattr(transformers, "DynamicCache", lambda layers: empty)
     tokenizer, _, stops = generator.load()
 
     def script(*parts: str | int | Exception) -> TransformersGenerator:
