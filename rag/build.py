@@ -107,6 +107,7 @@ def run_ingest(settings: Settings, progress: Progress = lambda stage, done, tota
 
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:
     """Search by meaning, words, questions and names, fused, then reranked if at all. Raises SettingsError for wrong weights."""
+    from rag.answer.catalogue import product_names
     from rag.answer.fitted import fitted as fitted_answers
     from rag.retrieve.entities import Entities
     from rag.retrieve.features import FILE, fitted

@@ -116,7 +116,7 @@ class TransformersGenerator:
         """Greedy tokens up to an end token, with the log of their probability. The cache lives as long as this iterator."""
         loaded = self.load()
         cache = self._cache(prompt)
-        lookup = Lookup(prompt, self._prompt_lookup if _is_whole(cache) else 0)
+        lookup = Lookup(prompt, self._prompt_lookup)
         given, written, ready = prompt[cache.get_seq_length() :], list[int](), deque[tuple[int, float]]()
         while len(written) < max_tokens and not stopped() and not _loops(written):
             if not ready:
@@ -165,7 +165,7 @@ class TransformersGenerator:
 
     def _keep(self, prompt: list[int], cache: Cache) -> None:
         """Remember the prompt's keys and values."""
-        if _is_whole(cache) and all(layer.is_initialized for layer in cache.layers):  # layers may share another's
+        if all(layer.is_initialized for layer in cache.layers):  # layers may share another's
             with self._working:
                 self._prefixes.keep(prompt, [(layer.keys, layer.values) for layer in cache.layers])
 
@@ -212,13 +212,6 @@ class TransformersGenerator:
 
     def _failed(self, expected: str, found: str, remedy: str = "choose another models.generator") -> ModelFailed:
         return ModelFailed(expected=f"{expected} from {self._folder}", found=found, remedy=remedy)
-
-
-def _is_whole(cache: Cache) -> bool:
-    """Whether every layer holds each token's keys and values, so that it can be cut: a sliding window forgets the first ones."""
-    from transformers.cache_utils import DynamicLayer
-
-    return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
 def _loops(written: Sequence[int]) -> bool:
