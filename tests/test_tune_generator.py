@@ -83,9 +83,18 @@ def test_figures_are_swapped_in_about_half_of_the_lessons() -> None:
     assert 0.3 < sum(kept) / len(kept) < 0.7
 
 
+def test_some_passages_are_in_the_other_language() -> None:
+    lessons = written_lessons(ENTRIES, "zh", 0, rounds=6)
+    foreign = [lesson for lesson in lessons if any("runs for" in passage.chunk.text for passage in lesson.passages)]
+    assert 0.05 < len(foreign) / len(lessons) < 0.4
+    assert all("号" in branch.query.text for lesson in foreign for branch in lesson.branches)
+    assert all("号" not in passage.chunk.text for lesson in foreign for passage in lesson.passages)
+
+
 def test_a_swapped_figure_is_the_same_wherever_it_stands() -> None:
     """Replies may state a figure that stands behind a colon, or within a time, in the passage."""
-    row = ENTRIES[0] | {"en_answer": "Noon:310 hours, from 12:45 to 13:50.", "en_reply": "It runs for 310 hours from 12:45."}
+    text = "Noon:310 hours, from 12:45 to 13:50."
+    row = ENTRIES[0] | {"en_answer": text, "zh_answer": text, "en_reply": "It runs for 310 hours from 12:45."}
     rows = [row | {"en": [f"How long {number}?"] * 3, "en_false": None, "en_next": None} for number in range(20)]
     changed = set()
     for lesson in written_lessons(rows, "en", 0, rounds=2):
@@ -100,7 +109,7 @@ def test_a_swapped_figure_is_the_same_wherever_it_stands() -> None:
 def test_one_passage_may_hold_what_two_entries_say() -> None:
     lessons = written_lessons(ENTRIES, "en", 0)
     joined = [p for lesson in lessons for p in lesson.passages if p.chunk.text.count("Thing number") == 2]
-    assert 0.1 < len(joined) / sum(len(lesson.passages) for lesson in lessons) < 0.4
+    assert 0.05 < len(joined) / sum(len(lesson.passages) for lesson in lessons) < 0.4
 
 
 def test_the_first_token_of_a_reply_weighs_more(llama: TransformersGenerator) -> None:

@@ -21,6 +21,7 @@ from rag.types import Chunk, History, Kind, Language, Passage, Query, Turn
 NEAR = 6  # written entries so close in their file are about neighbouring things
 SHOWN = ((1, 2, 3, 4, 5), (0.25, 0.15, 0.25, 0.2, 0.15))  # how many entries a set shows, and how often
 JOINED = 0.3  # of the entries stand in one passage with the one before
+ACROSS = 0.2  # of the sets have their passages in the other language
 SECOND, PREMISE, FOLLOWING = 0.6, 0.5, 0.6  # how often a second way of asking, a wrong premise and a follow-up are taken up
 _FIGURE = re.compile(r"(?<!\d)(?<!\d[:：])\d{2,5}(?!\d|[:：]\d)")  # no times of day, no lone digits
 
@@ -75,13 +76,16 @@ def _lesson(
     entries: Sequence[Entry], shown: Sequence[int], places: Sequence[int], language: Language, dice: random.Random
 ) -> Lesson:
     order = dice.sample(list(shown), len(shown))
+    written: Language = language
     swap = _swapping(dice) if dice.random() < 0.5 else str
+    if dice.random() < ACROSS:  # figures stay: the two languages may not write the same ones in digits
+        written, swap = "zh" if language == "en" else "en", str
     passages: list[Passage] = []
     branches: list[Branch] = []
     for place in order:
-        passage = _passage(entries[place], language, swap, dice)
+        passage = _passage(entries[place], written, swap, dice)
         if passages and dice.random() < JOINED:
-            passages[-1] = _joined(passages[-1], passage, language)
+            passages[-1] = _joined(passages[-1], passage, written)
         else:
             passages.append(passage)
         branches += _asked(entries[place], language, len(passages), swap, dice)
