@@ -10,7 +10,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from answering import LAMP, OLD_RETURNS, PAY, RETURNS, WEIGHTS, as_is, chunk, golden, make_parts
+from answering import LAMP, OLD_RETURNS, PAY, RETURNS, as_is, chunk, golden, make_parts
 
 from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
@@ -286,8 +286,7 @@ def test_nothing_is_generated_in_a_language_the_model_cannot_write() -> None:
 
 def told_parts(reply: str) -> Parts:
     """Parts that weigh what the generator says: what a unit shares with the reply, and how sure the first word is."""
-    more = np.array([{"said": 4.0, "told": 8.0, "odds": 2.0}.get(name, 0.0) for name in READ])
-    weights = np.concatenate([WEIGHTS, more])
+    weights = np.array([{"prior": 1.0, "said": 4.0, "told": 8.0, "odds": 2.0}.get(name, 0.0) for name in READ])
     parts = make_parts([reply])
     return dataclasses.replace(parts, fitted=dataclasses.replace(parts.fitted, read={"en": weights, "zh": weights}))
 

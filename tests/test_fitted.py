@@ -11,7 +11,7 @@ import pytest
 from answering import WEIGHTS, make_parts
 
 from rag.answer.fitted import CAUTIOUS, NAME, SHIPPED, Fitted, Thresholds, fitted, read_fitted, shipped
-from rag.answer.rank import FEATURES
+from rag.answer.rank import FEATURES, READ
 from rag.errors import SettingsError
 from rag.settings import AnswerSettings
 
@@ -22,6 +22,8 @@ OWN = Fitted(
     {"en": {"one": -2.0, "score": 0.5}, "zh": {"one": -1.0}},
     2.0,
     "gold (digest 123, 9 questions)",
+    "small@1",
+    {"en": np.arange(1.0, 1 + len(READ))},
 )
 
 
@@ -32,7 +34,14 @@ def test_a_file_is_read_as_it_was_written_and_written_as_it_was_read(tmp_path: P
     assert found.embedder == "hash-64" and found.wrong_cost == 2.0 and found.thresholds == OWN.thresholds
     assert found.found == OWN.found
     assert all(np.array_equal(found.weights[language], OWN.weights[language]) for language in ("en", "zh"))
+    assert found.generator == "small@1" and list(found.read) == ["en"] and np.array_equal(found.read["en"], OWN.read["en"])
     assert replace(found, questions=OWN.questions).as_toml() == OWN.as_toml()
+
+
+def test_what_a_generator_says_is_weighed_as_fitted_for_it_alone() -> None:
+    assert OWN.for_generator("small@1") is OWN
+    assert not OWN.for_generator("other@2").read and OWN.for_generator("other@2").weights is OWN.weights
+    assert not OWN.for_embedder("another").read
 
 
 def test_what_comes_with_shoptalk_names_every_feature_and_its_embedder() -> None:

@@ -25,7 +25,6 @@ from rag.types import Language
 log = logging.getLogger(__name__)
 SHIPPED = Path(__file__).with_name("weights.toml")
 NAME = "fitted.toml"  # of a home's own file
-ALL = (*FEATURES, *READ)
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 _HEAD = """\
 # Fitted by `python -m rag tune answers` on {questions}; the meaning of each weight is in rag/answer/rank.py.
@@ -56,7 +55,7 @@ CAUTIOUS: Mapping[Language, Thresholds] = {
 class Fitted:
     """By language: weights of rag.answer.rank.FEATURES, thresholds, and weights of rag.retrieve.confidence.SIGNALS.
 
-    `read` are weights of FEATURES and READ, for what the `generator` with that fingerprint makes of the passages.
+    `read` are weights of rag.answer.rank.READ, for what the `generator` with that fingerprint makes of the passages.
     """
 
     embedder: str  # fingerprint
@@ -96,7 +95,7 @@ class Fitted:
             _table(language, dict(zip(FEATURES, self.weights[language], strict=True)))
             + _table(f"{language}.thresholds", asdict(self.thresholds[language]))
             + (_table(f"{language}.found", self.found[language]) if language in self.found else "")
-            + (_table(f"{language}.read", dict(zip(ALL, self.read[language], strict=True))) if language in self.read else "")
+            + (_table(f"{language}.read", dict(zip(READ, self.read[language], strict=True))) if language in self.read else "")
             for language in LANGUAGES
         ]
         return head + "".join(tables)
@@ -147,7 +146,7 @@ def read_fitted(file: Path) -> Fitted:
             float(tables["wrong_cost"]),
             generator=str(tables.get("generator", "")),
             read={
-                language: np.array([float(tables[language]["read"][name]) for name in ALL])
+                language: np.array([float(tables[language]["read"][name]) for name in READ])
                 for language in LANGUAGES
                 if "read" in tables[language]
             },

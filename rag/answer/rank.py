@@ -53,8 +53,10 @@ FEATURES = (
     "abroad",  # the unit speaks of prices or stock of another country than shoppers of this language live in
     "quantity",  # 1: a number is asked for and there, -1: asked for and missing, 0: not asked for
 )
-# More columns once a generator has read the passages; units that it was not shown have them as well.
+# Columns once a generator has read the passages, few because few questions teach their weights.
 READ = (
+    "one",  # the constant
+    "prior",  # the weighted sum of the columns above
     "said",  # share, by rarity, of the reply that the unit says
     "told",  # ... of the unit that the reply says
     "cited",  # the reply names the unit's passage
@@ -93,6 +95,11 @@ def likelihoods(scores: Matrix) -> Matrix:
     return np.asarray(raised / (raised.sum() + math.exp(-top)))
 
 
+def as_read(prior: Matrix, told: Matrix) -> Matrix:
+    """The columns of READ, from each unit's weighted sum of FEATURES and what Ranker.told says of it."""
+    return np.column_stack([np.ones(len(prior)), prior, told])
+
+
 @dataclass(frozen=True)
 class Ranker:
     """Weighs what the passages offer against a question."""
@@ -101,7 +108,7 @@ class Ranker:
     subjects: Subjects
     similarity: Similarity
     weights: Mapping[Language, Matrix]
-    read: Mapping[Language, Matrix] = field(default_factory=dict)  # of FEATURES and READ
+    read: Mapping[Language, Matrix] = field(default_factory=dict)  # of READ
 
     def rank(self, query: Query, passages: Sequence[Passage], said: Said | None = None) -> list[Candidate]:
         """All units of `passages`, the likeliest first; the probabilities sum to less than 1, the rest is "none of them".
@@ -111,10 +118,10 @@ class Ranker:
         found = [(passage, unit) for passage in passages for unit in units(passage.chunk)]
         if not found:
             return []
-        features, weights = self.features(query, passages), self.weights[query.language]
+        scores = self.features(query, passages) @ self.weights[query.language]
         if said and query.language in self.read:
-            features, weights = np.hstack([features, self.told(said, passages)]), self.read[query.language]
-        likely = likelihoods(features @ weights)
+            scores = as_read(scores, self.told(said, passages)) @ self.read[query.language]
+        likely = likelihoods(scores)
         ranked = [Candidate(float(p), *pair) for p, pair in zip(likely, found, strict=True)]
         return sorted(ranked, key=lambda candidate: -candidate.probability)
 
@@ -131,7 +138,7 @@ class Ranker:
         return np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
 
     def told(self, said: Said, passages: Sequence[Passage]) -> Matrix:
-        """Shape (units of all passages in their order, len(READ))."""
+        """What is said of each unit: the columns of READ behind the first two, for the units of all passages in their order."""
         reading, cited = said
         reply = term_set(reading.text)
         rows = []
@@ -141,7 +148,7 @@ class Ranker:
                 own = term_set(unit.text)
                 share = self.rarity.coverage(reply, own)
                 rows.append((share, self.rarity.coverage(own, reply), names, reading.odds, reading.surety * share))
-        return np.array(rows, dtype=np.float64).reshape(-1, len(READ))
+        return np.array(rows, dtype=np.float64).reshape(-1, len(READ) - 2)
 
     def asked(self, query: Query) -> frozenset[str]:
         """The terms of the question besides the products it names; all of them if it only names products."""

@@ -21,7 +21,7 @@ from rag.ports import Progress
 from rag.retrieve.confidence import SIGNALS
 from rag.settings import Settings
 from rag.tune.examples import Collected, Example, Near, collect
-from rag.tune.ladder import PENALTIES, Tally, folds, held_out, surprise, thresholds, told_by_scores, verdict
+from rag.tune.ladder import PENALTIES, Tally, folds, held_out, held_out_scores, surprise, thresholds, told_by_scores, verdict
 from rag.types import Language
 
 FEWEST = 20  # questions a language that are worth fitting on
@@ -32,7 +32,7 @@ class Tuned:
     """One language, fitted: the ladder as it was and as it is now, on the same questions."""
 
     weights: Matrix  # of rag.answer.rank.FEATURES
-    read: Matrix | None  # of those and rag.answer.rank.READ; None where no generator reads
+    read: Matrix | None  # of rag.answer.rank.READ; None where no generator reads
     thresholds: Thresholds
     found: Mapping[str, float]  # weights of rag.retrieve.confidence.SIGNALS
     penalty: float  # that the weights were fitted with
@@ -106,13 +106,13 @@ def tuned(collected: Collected, language: Language, before: Thresholds, cost: fl
     old = collected.fitted.weights[language]
     similar = collected.similar[language]
     penalty, after, chosen = cross_validated(mine, cost, similar)
-    read = [(place, one.as_read) for place, one in enumerate(mine)]
     weights, told = None, None
-    if seen := [one for _, one in read if one]:
+    priors = held_out_scores(mine, penalty)  # as new questions get them: on its own questions a fit is too sure of itself
+    if seen := [read for one, prior in zip(mine, priors, strict=True) if (read := one.as_read(prior))]:
         second, _, limits = cross_validated(seen, cost, similar)
         chosen = replace(chosen, read=limits.read)
         weights = fit([(one.features, one.right) for one in seen], second)
-        told = Tally.of([*_verdicts(seen, second, cost, similar), *(0 for _, one in read if not one)])
+        told = Tally.of([*_verdicts(seen, second, cost, similar), *[0] * (len(mine) - len(seen))])
     found, auc = told_by_scores(mine)
     return Tuned(
         fit([(one.features, one.right) for one in mine], penalty),

@@ -18,7 +18,7 @@ from rag.answer.generate import HOPELESS, build_prompt, replies, said, stands, s
 from rag.answer.guard import guard, open_case
 from rag.answer.parts import Case, Parts, Reply
 from rag.answer.quote import quoted
-from rag.answer.rank import Candidate
+from rag.answer.rank import Candidate, as_read
 from rag.answer.smalltalk import talk
 from rag.answer.units import units
 from rag.evaluate import score
@@ -47,7 +47,7 @@ class Example:
     likeness: float  # to the nearest vetted question; 0 if there is none
     vetted: bool  # whether its answer is right
     held: bool = False  # whether one of the passages holds the answer
-    told: Matrix | None = None  # (units, rag.answer.rank.READ); None where no generator reads
+    told: Matrix | None = None  # what rag.answer.rank.Ranker.told says of each unit; None where no generator read
     reply: NDArray[np.bool_] | None = None  # of each unit: it carries the generator's reply, which is then said in its place
     reply_right: bool = False
 
@@ -56,10 +56,9 @@ class Example:
         """Whether what is said is right, by the unit that is the likeliest."""
         return self.right if self.reply is None else np.where(self.reply, self.reply_right, self.right)
 
-    @property
-    def as_read(self) -> Example | None:
-        """With what the generator told among the features; None where it did not read."""
-        return None if self.told is None else replace(self, features=np.hstack([self.features, self.told]))
+    def as_read(self, prior: Matrix) -> Example | None:
+        """With the columns of rag.answer.rank.READ, `prior` being its units' weighted sums; None where no generator read."""
+        return None if self.told is None else replace(self, features=as_read(prior, self.told))
 
     @property
     def group(self) -> str:

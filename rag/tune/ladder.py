@@ -60,16 +60,21 @@ def folds(examples: Sequence[Example]) -> list[int]:
     return [number[example.group] for example in examples]
 
 
-def held_out(examples: Sequence[Example], penalty: float) -> list[Matrix]:
-    """Of each example the likelihoods of its units, by weights fitted on the other folds."""
+def held_out_scores(examples: Sequence[Example], penalty: float) -> list[Matrix]:
+    """Of each example the weighted sums of its units, by weights fitted on the other folds."""
     number = folds(examples)
     found: list[Matrix] = [np.zeros(0)] * len(examples)
     for fold in sorted(set(number)):
         weights = fit([(one.features, one.right) for one, its in zip(examples, number, strict=True) if its != fold], penalty)
         for place, example in enumerate(examples):
             if number[place] == fold:
-                found[place] = likelihoods(example.features @ weights)
+                found[place] = example.features @ weights
     return found
+
+
+def held_out(examples: Sequence[Example], penalty: float) -> list[Matrix]:
+    """... and the likelihoods that they give."""
+    return [likelihoods(scores) for scores in held_out_scores(examples, penalty)]
 
 
 def surprise(examples: Sequence[Example], likely: Sequence[Matrix]) -> float:
