@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.ports import Embedder, Generator, Reranker
+from rag.ports import Embedder, Generator, Progress, Reranker
 from rag.settings import Settings
-from rag.types import Answer, Chunk, Done, Event, Filter, HandOver, History, Kind, Language, Passage, Query, Refused
+from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Passage, Query, Refused
 
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ANYTHING = Filter()
-Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
 def build_embedder(settings: Settings) -> Embedder:
@@ -106,6 +105,7 @@ def run_ingest(settings: Settings, progress: Progress = lambda stage, done, tota
 
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:
     """Search by meaning, words, questions and names, fused, then reranked if at all. Raises SettingsError for wrong weights."""
+    from rag.answer.catalogue import product_names
     from rag.answer.fitted import fitted as fitted_answers
     from rag.retrieve.entities import Entities
     from rag.retrieve.features import FILE, fitted
@@ -118,7 +118,7 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder,
     retrieve = settings.retrieve
     chunks = list(generation.store.chunks())
     entities = Entities.of(chunks, generation.lexical.words)
-    repair = Repair(generation.lexical.words, _names(chunks)).repair if retrieve.repair else str
+    repair = Repair(generation.lexical.words, product_names(chunks)).repair if retrieve.repair else str
     source = FusedSource(
         generation.store,
         embedder,
@@ -153,14 +153,16 @@ def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
 
 def build_parts(settings: Settings, generation: Generation, search: Search, embedder: Embedder, generator: Generator) -> Parts:
     """What answer() is handed for one generation."""
-    from rag.answer.catalogue import Catalogue, row_names
+    from rag.answer.catalogue import Catalogue, product_names, row_names
+    from rag.answer.examples import FaqExamples
+    from rag.answer.family import prompt_folder
     from rag.answer.fitted import fitted
     from rag.answer.parts import Parts
     from rag.answer.terms import Rarity
+    from rag.models.resolve import is_tuned
     from rag.retrieve.products import Products
 
-    chunks = list(generation.store.chunks())
-    shop = settings.shop
+    chunks, shop = list(generation.store.chunks()), settings.shop
     return Parts(
         source=search.source,
         rewrite=search.rewrite,
@@ -172,15 +174,12 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         passages=settings.retrieve.passages,
         contacts={"en": shop.contact_en, "zh": shop.contact_zh},
         shops={"en": shop.name_en, "zh": shop.name_zh},
-        names=_names(chunks),
+        names=product_names(chunks),
         fitted=fitted(settings.home, embedder.fingerprint).for_generator(generator.fingerprint),
+        prompt=prompt_folder(settings.answer.prompt, is_tuned(settings.models)),
+        examples=FaqExamples.of(chunks, generation.store, embedder, settings.answer.examples),
         catalogue=Catalogue.of(chunks, search.source.entities.mentioned, Products(row_names(chunks)).mentioned),
     )
-
-
-def _names(chunks: Iterable[Chunk]) -> frozenset[str]:
-    """What the catalogue calls its products."""
-    return frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +194,13 @@ class Live:
 class Assistant:
     """Answers from the live generation, follows the pointer when a new one goes live, records every turn."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, generator: Generator | None = None) -> None:
         from rag.answer.contract import as_dict
         from rag.record.store import Recorder
 
         self._settings = settings
         self._embedder = build_embedder(settings)
-        self._generator = build_generator(settings)
+        self._generator = generator or build_generator(settings)
         self._reranker = build_reranker(settings, self._embedder)
         self._generations = build_generations(settings)
         settings.home.mkdir(parents=True, exist_ok=True)

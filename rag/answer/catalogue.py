@@ -103,6 +103,11 @@ class Catalogue:
         return {kind: tuple(ids) for kind, ids in found.items() if len(ids) > 1}
 
 
+def product_names(chunks: Iterable[Chunk]) -> frozenset[str]:
+    """What the catalogue calls its products."""
+    return frozenset(name for chunk in chunks if chunk.kind is Kind.PRODUCT for name in (chunk.title, *chunk.aliases))
+
+
 def row_names(chunks: Iterable[Chunk]) -> dict[str, str]:
     """What rows are called -> the id of the chunk; a name that several rows share means none of them."""
     named = [(match[2], chunk.id) for chunk in chunks if chunk.kind is Kind.ROW and (match := _FACT.match(chunk.text))]
