@@ -90,8 +90,9 @@ class FaqExamples:
 
 
 def _found(chunk: Chunk) -> Example:
-    spans = list(sentences(chunk.answer))[:_SENTENCES]
-    return Example(_question(chunk), (_excerpt(chunk),), f"{FOUND} {disarm(chunk.answer[: spans[-1][1]])} [1]")
+    end = [end for _, end in sentences(chunk.answer)][:_SENTENCES][-1]
+    text = " ".join(disarm(chunk.answer[:end]).split())
+    return Example(_question(chunk), (_excerpt(chunk),), f"{FOUND} {text} [1]")
 
 
 def _declined(asked: Chunk, shown: Chunk) -> Example:
