@@ -26,7 +26,8 @@ Can I pay by invoice?,Yes: from 30 EUR.,en
 ITEMS = [
     Question(id="q1", lang="en", question="How long is the lamp warranty?", answer="2 years", answerable=True, kind="single",
              sources=[Source(document="warranty.md", quote="a warranty of 2 years")]),
-    Question(id="q2", lang="en", question="Does the warranty cover a lost lamp?", answer="", answerable=False, kind="neighbour", sources=[]),
+    Question(id="q2", lang="en", question="Does the warranty cover a lost lamp?", answer="", answerable=False, kind="neighbour",
+             sources=[]),
     Question(id="q3", lang="zh", question="头灯保修多久？", answer="3 年", answerable=True, kind="single",
              sources=[Source(document="baoxiu.md", quote="头灯保修 3 年")]),
     Question(id="q4", lang="zh", question="头灯多重？", answer="", answerable=False, kind="neighbour", sources=[]),
@@ -72,8 +73,8 @@ def result(monkeypatch: pytest.MonkeyPatch, settings: Settings, gold: Path, tmp_
 
 
 def test_all_families_by_default(result: PromptsResult) -> None:
-    general, tuned = result.variants["general, examples 2"], result.variants["tuned"]
-    assert list(result.variants) == ["general, examples 2", "tuned"]
+    general, tuned = result.variants["general+2"], result.variants["tuned"]
+    assert list(result.variants) == ["general+2", "tuned"]
     assert (general.read, general.in_form, tuned.read, tuned.in_form) == (4, 0.5, 4, 1.0)
     assert general.examples is not None and 0 < general.examples <= 2 and tuned.examples == 0
     assert general.prompt_tokens and tuned.prompt_tokens and general.prompt_tokens > tuned.prompt_tokens
@@ -87,11 +88,11 @@ def test_the_table_and_the_json(result: PromptsResult) -> None:
     table = result.table()
     rows = {line.split("  ")[0].strip(): line for line in (line.strip() for line in table.splitlines())}
     assert rows["tuned"].split()[1:8] == ["0.500", "1.000", "0.000", "1.000", "0.000", "0.400", "0.444"]
-    assert rows["tuned"].split()[8:10] == ["4", "1.000"] and rows["general, examples 2"].split()[10:12] == ["4", "0.500"]
+    assert rows["tuned"].split()[8:10] == ["4", "1.000"] and rows["general+2"].split()[8:10] == ["4", "0.500"]
     assert "4 questions); generator scripted" in table and "in form: replies" in table
     plain = json.loads(json.dumps(result.as_dict()))
     assert plain["variants"]["tuned"]["overall"]["score"]["value"] == 0.5
-    assert plain["variants"]["general, examples 2"]["in_form"] == 0.5
+    assert plain["variants"]["general+2"]["in_form"] == 0.5
 
 
 def test_a_run_that_was_cut_off_goes_on(
@@ -105,11 +106,11 @@ def test_a_run_that_was_cut_off_goes_on(
     assert again.as_dict() == result.as_dict() and not silent.prompts
     failing = script(monkeypatch, *REPLIES["tuned"][:1], ModelFailed(expected="a token", found="none", remedy="no"))
     fewer = evaluate_prompts(settings, gold, ["general"], [0], tmp_path / "out.json", limit=2)
-    assert fewer.variants["general, examples 0"].read == 1 and len(failing.prompts) == 2
-    assert fewer.variants["general, examples 0"].overall["failures"].value == 0.5
+    assert fewer.variants["general+0"].read == 1 and len(failing.prompts) == 2
+    assert fewer.variants["general+0"].overall["failures"].value == 0.5
     asked = script(monkeypatch, "None", "None", "None")
     whole = evaluate_prompts(settings, gold, ["general"], [0], tmp_path / "out.json")
-    assert len(asked.prompts) == 3 and whole.variants["general, examples 0"].read == 4
+    assert len(asked.prompts) == 3 and whole.variants["general+0"].read == 4
 
 
 def test_a_shops_own_prompt_that_changed_is_asked_again(
@@ -124,7 +125,7 @@ def test_a_shops_own_prompt_that_changed_is_asked_again(
     for times in (4, 0):
         generator = script(monkeypatch, *["None"] * 4)
         found = evaluate_prompts(settings, gold, [str(own)], [1], tmp_path / "out.json")
-        assert list(found.variants) == [f"{own}, examples 1"] and len(generator.prompts) == times
+        assert list(found.variants) == [f"{own}+1"] and len(generator.prompts) == times
     (own / "history_zh.md").write_text("$turns!", encoding="utf-8")
     generator = script(monkeypatch, *["None"] * 4)
     evaluate_prompts(settings, gold, [str(own)], [1], tmp_path / "out.json")
@@ -140,7 +141,7 @@ def test_nothing_is_asked_where_a_prompt_is_wrong(monkeypatch: pytest.MonkeyPatc
 
 def test_variants_are_every_pair_but_the_tuned_prompt_has_no_examples() -> None:
     found = variants(Settings(), ["general", "auto"], [0, 3])
-    assert list(found) == ["general, examples 0", "general, examples 3", "tuned"]
+    assert list(found) == ["general+0", "general+3", "tuned"]
     assert [(one.answer.prompt, one.answer.examples) for one in found.values()] == [("general", 0), ("general", 3), ("tuned", 0)]
 
 
@@ -172,7 +173,7 @@ def test_the_command(monkeypatch: pytest.MonkeyPatch, settings: Settings, gold: 
     options = ["--home", str(settings.home), "--prompt", "general", "--examples", "0", "--examples", "1", "--limit", "2"]
     done = CliRunner().invoke(app, ["eval", "prompts", "--gold", str(gold), "--json", str(out), *options])
     assert done.exit_code == 0, done.output
-    assert "general, examples 0" in done.output and "general, examples 1" in done.output
+    assert "general+0" in done.output and "general+1" in done.output
     assert json.loads(out.read_text(encoding="utf-8"))["data"]["questions"] == "2"
     wrong = CliRunner().invoke(app, ["eval", "prompts", "--gold", str(gold), "--examples", "7"])
     assert wrong.exit_code == 2 and "less than or equal to 6" in wrong.output

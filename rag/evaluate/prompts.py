@@ -36,10 +36,11 @@ SCORES = {
     "answers.wrong": "wrong",
     "refusals.recall": "refused rightly",
     "refusals.false": "refused wrongly",
-    "answers.token_f1": "F1 English",
-    "answers.character_f1": "F1 Chinese",
+    "answers.token_f1": "F1 en",
+    "answers.character_f1": "F1 zh",
 }
 CAPTION = """\
++N: with at most N worked examples; F1: of words in English, of characters in Chinese, a refusal counts 0
 read: questions that the generator was asked, which the columns behind it are about (the others are over all questions)
 in form: replies that begin with Found: or are None; seconds, prompt tokens: medians; examples: mean, those that fitted"""
 
@@ -173,7 +174,8 @@ class PromptsResult:
         """One row a variant."""
         table = Table(box=box.SIMPLE, caption=CAPTION, caption_justify="left")
         for name in ("prompt", *SCORES.values(), "read", "in form", "seconds", "prompt tokens", "examples"):
-            table.add_column(name.replace(" ", "\n"), justify="left" if name == "prompt" else "right")
+            left = name == "prompt"
+            table.add_column(name.replace(" ", "\n"), justify="left" if left else "right", overflow="fold")
         for name, variant in self.variants.items():
             scores = (variant.overall.get(metric) for metric in SCORES)
             cells = [f"{figure.value:.3f}" if figure else "-" for figure in scores]
@@ -214,11 +216,10 @@ def variants(settings: Settings, prompts: Sequence[str], examples: Sequence[int]
     found: dict[str, Settings] = {}
     for prompt in prompts:
         folder = prompt_folder(prompt, is_tuned(settings.models))
-        family = next((name for name, known in FAMILIES.items() if known == folder), str(folder))
+        name = next((name for name, known in FAMILIES.items() if known == folder), str(folder))
         for count in (0,) if folder == TUNED else examples:
-            policy = settings.answer.model_copy(update={"prompt": family, "examples": count})
-            name = family if folder == TUNED else f"{family}, examples {count}"
-            found[name] = settings.model_copy(update={"answer": policy})
+            policy = settings.answer.model_copy(update={"prompt": name, "examples": count})
+            found[name if folder == TUNED else f"{name}+{count}"] = settings.model_copy(update={"answer": policy})
     return found
 
 
