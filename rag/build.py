@@ -18,7 +18,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.ports import Embedder, Generator, Reranker
+from rag.ports import Embedder, Generator, Progress, Reranker
 from rag.settings import Settings
 from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Passage, Query, Refused
 
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ANYTHING = Filter()
-Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
 def build_embedder(settings: Settings) -> Embedder:
@@ -156,13 +155,15 @@ def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
 def build_parts(settings: Settings, generation: Generation, search: Search, embedder: Embedder, generator: Generator) -> Parts:
     """What answer() is handed for one generation."""
     from rag.answer.catalogue import Catalogue, product_names, row_names
+    from rag.answer.examples import FaqExamples
+    from rag.answer.family import prompt_folder
     from rag.answer.fitted import fitted
     from rag.answer.parts import Parts
     from rag.answer.terms import Rarity
+    from rag.models.resolve import is_tuned
     from rag.retrieve.products import Products
 
-    chunks = list(generation.store.chunks())
-    shop = settings.shop
+    chunks, shop = list(generation.store.chunks()), settings.shop
     return Parts(
         source=search.source,
         rewrite=search.rewrite,
@@ -176,6 +177,8 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         shops={"en": shop.name_en, "zh": shop.name_zh},
         names=product_names(chunks),
         fitted=fitted(settings.home, embedder.fingerprint).for_generator(generator.fingerprint),
+        prompt=prompt_folder(settings.answer.prompt, is_tuned(settings.models)),
+        examples=FaqExamples.of(chunks, generation.store, embedder, settings.answer.examples),
         catalogue=Catalogue.of(chunks, search.source.entities.mentioned, Products(row_names(chunks)).mentioned),
     )
 
@@ -192,13 +195,13 @@ class Live:
 class Assistant:
     """Answers from the live generation, follows the pointer when a new one goes live, records every turn."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, generator: Generator | None = None) -> None:
         from rag.answer.contract import as_dict
         from rag.record.store import Recorder
 
         self._settings = settings
         self._embedder = build_embedder(settings)
-        self._generator = build_generator(settings)
+        self._generator = generator or build_generator(settings)
         self._reranker = build_reranker(settings, self._embedder)
         self._generations = build_generations(settings)
         settings.home.mkdir(parents=True, exist_ok=True)

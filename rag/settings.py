@@ -104,6 +104,8 @@ class AnswerSettings(Section):
     wrong_cost: float = Field(1.0, gt=0)  # of a wrong answer, where a right one earns 1: what thresholds are fitted for
     generate_languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")  # those the generator can write
     support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
+    prompt: str = "auto"  # "tuned" or "general", or a folder of your own; auto: "tuned" for an adapter and our own models
+    examples: int = Field(2, ge=0, le=6)  # vetted FAQs shown to the generator as worked examples; never in the tuned prompt
     prompt_tokens: int = Field(600, ge=100)
     new_tokens: int = Field(96, ge=1)
     question_characters: int = Field(2000, ge=10)  # what is longer is cut, and the shopper is told

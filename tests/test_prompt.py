@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from answering import EVIL, LAMP, RETURNS, RETURNS_ZH, golden
 
-from rag.answer.prompt import FOLDER, Prompt, disarm, fence, fill, render
+from rag.answer.prompt import Prompt, disarm, fence, fill, render
 from rag.errors import SettingsError
 from rag.language import words
 from rag.types import Chunk, History, Passage, Query, Turn
@@ -73,10 +73,3 @@ def test_holes_are_checked_both_ways(tmp_path: Path) -> None:
     for holes in ({"one": "1"}, {"one": "1", "two": "2", "three": "3"}):
         with pytest.raises(SettingsError, match="the holes"):
             fill("a", tmp_path, **holes)
-
-
-def test_every_prompt_file_is_there_in_both_languages() -> None:
-    names = {path.stem for path in FOLDER.glob("*.md")}
-    assert {name.removesuffix("_en") for name in names if name.endswith("_en")} == {
-        name.removesuffix("_zh") for name in names if name.endswith("_zh")
-    }

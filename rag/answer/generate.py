@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Generator, Sequence
+from datetime import date
 
 from rag.answer.check import check, claims
 from rag.answer.cite import Supported, cite
 from rag.answer.evidence import is_official
 from rag.answer.parts import Case, Reply
-from rag.answer.prompt import Excerpt, Prompt, render
+from rag.answer.prompt import TUNED, Example, Excerpt, Prompt, render
 from rag.answer.rank import Candidate, Said
 from rag.answer.reply import bare, reading
 from rag.language import sentences
@@ -56,11 +57,15 @@ def worth_reading(case: Case, least: float) -> bool:
 
 
 def build_prompt(case: Case) -> Prompt:
-    """The case's prompt: the last turns, and the likeliest units by passage, as many as fit."""
-    parts = case.parts
-    turns = case.history[len(case.history) - min(parts.policy.history_turns, len(case.history)) :]
+    """The case's prompt: examples unless it is the tuned one, the last turns, the likeliest units by passage, as many as fit."""
+    parts, policy, shown = case.parts, case.parts.policy, excerpts(case)
+    turns = case.history[len(case.history) - min(policy.history_turns, len(case.history)) :]
+    examples: Sequence[Example] = ()
+    if parts.examples and parts.prompt != TUNED:
+        ids = {passage.chunk.id for passage, _ in shown}
+        examples = parts.examples.chosen(case.query, ids, policy.today or date.today())
     shop = parts.shops[case.language]
-    return render(case.query, turns, excerpts(case), shop, parts.generator.count, parts.policy.prompt_tokens)
+    return render(case.query, turns, shown, shop, parts.generator.count, policy.prompt_tokens, parts.prompt, examples)
 
 
 def excerpts(case: Case) -> list[Excerpt]:

@@ -7,11 +7,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from rag.answer.catalogue import Catalogue
 from rag.answer.evidence import heard, usable
+from rag.answer.examples import FaqExamples
 from rag.answer.fitted import Fitted, Thresholds, shipped
+from rag.answer.prompt import TUNED
 from rag.answer.rank import Candidate, Ranker, Said
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
@@ -42,6 +45,8 @@ class Parts:
     names: frozenset[str] = frozenset()  # of products, in any language
     fitted: Fitted = field(default_factory=shipped)
     catalogue: Catalogue = field(default_factory=Catalogue)
+    prompt: Path = TUNED  # folder of the prompt's files
+    examples: FaqExamples | None = None  # for a prompt that nothing was tuned for
 
     @cached_property
     def ranker(self) -> Ranker:

@@ -1,4 +1,7 @@
-"""Question, history and passages -> messages for the generator. Passages enter through fence() and no other way."""
+"""Question, history and passages -> messages for the generator. Passages enter through fence() and no other way.
+
+The words are in files, a folder for each family of models: see rag/answer/family.py.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from string import Template
 from rag.errors import SettingsError
 from rag.types import History, Language, Passage, Query, Turn
 
-FOLDER = Path(__file__).parent / "prompts"
+TUNED = Path(__file__).parent / "prompts" / "tuned"  # the files that the adapter which comes with Shoptalk was trained on
 _TURN = 160  # characters of an earlier message that are shown
 
 Excerpt = tuple[Passage, str]  # a passage and what of it is shown
@@ -32,6 +35,15 @@ class Prompt:
     passages: tuple[Passage, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question that was answered, shown as an earlier exchange; its markers count its own excerpts."""
+
+    question: str
+    excerpts: tuple[Excerpt, ...]
+    reply: str
+
+
 def render(
     query: Query,
     history: History,
@@ -39,16 +51,23 @@ def render(
     shop: str,
     count: Callable[[Sequence[Turn]], int],
     tokens: int,
+    folder: Path = TUNED,
+    examples: Sequence[Example] = (),
 ) -> Prompt:
     """The prompt, at most `tokens` by `count` if that can be had without cutting the question or the best excerpt.
 
-    What gives way: first the oldest turns, then the last excerpts. Serving and training both come through here.
+    What gives way: first the first examples, then the oldest turns, then the last excerpts. `folder` holds the files, see
+    fill(). Serving and training both come through here. Raises SettingsError for files that are not in the form.
     """
-    turns, shown = list(history), list(excerpts)
+    lessons, turns, shown = list(examples), list(history), list(excerpts)
 
     def messages() -> tuple[Turn, ...]:
-        return _messages(query, turns, shown, shop)
+        system = Turn("system", fill(f"system_{query.language}", folder, shop=shop))
+        exchanges = (turn for lesson in lessons for turn in _exchange(lesson, query.language, folder))
+        return system, *exchanges, _asked(query.text, query.language, turns, shown, folder)
 
+    while lessons and count(messages()) > tokens:
+        lessons.pop(0)
     while turns and count(messages()) > tokens:
         turns.pop(0)
     while len(shown) > 1 and count(messages()) > tokens:
@@ -73,7 +92,7 @@ def disarm(text: str) -> str:
     return _SPEAKER.sub(r"\1\2 -", text).strip()
 
 
-def fill(name: str, folder: Path = FOLDER, **holes: str) -> str:
+def fill(name: str, folder: Path = TUNED, **holes: str) -> str:
     """The prompt file `name`.md with its $holes filled. Raises SettingsError unless file and arguments name the same holes."""
     template = _template(folder / f"{name}.md")
     wanted, given = set(template.get_identifiers()), set(holes)
@@ -88,26 +107,37 @@ def fill(name: str, folder: Path = FOLDER, **holes: str) -> str:
 
 @functools.lru_cache
 def _template(path: Path) -> Template:
-    return Template(path.read_text(encoding="utf-8"))
+    try:
+        template = Template(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        found = "none" if isinstance(error, FileNotFoundError) else str(error)
+        raise SettingsError(expected=f"a prompt file in UTF-8 at {path}", found=found, remedy="write it") from error
+    if not template.is_valid():
+        raise SettingsError(expected=f"a name behind every $ in {path}", found="a $ without one", remedy="write it as $$")
+    return template
 
 
-def _messages(query: Query, turns: Sequence[Turn], excerpts: Sequence[Excerpt], shop: str) -> tuple[Turn, ...]:
-    language = query.language
+def _exchange(example: Example, language: Language, folder: Path) -> tuple[Turn, Turn]:
+    return _asked(example.question, language, (), example.excerpts, folder), Turn("assistant", example.reply)
+
+
+def _asked(question: str, language: Language, turns: Sequence[Turn], excerpts: Sequence[Excerpt], folder: Path) -> Turn:
     user = fill(
         f"user_{language}",
+        folder,
         passages=fence(excerpts),
-        history=_history(turns, language),
-        question=" ".join(disarm(query.text).split()),
+        history=_history(turns, language, folder),
+        question=" ".join(disarm(question).split()),
     )
-    return Turn("system", fill(f"system_{language}", shop=shop)), Turn("user", re.sub(r"\n{3,}", "\n\n", user))
+    return Turn("user", re.sub(r"\n{3,}", "\n\n", user))
 
 
-def _history(turns: Sequence[Turn], language: Language) -> str:
+def _history(turns: Sequence[Turn], language: Language, folder: Path) -> str:
     if not turns:
         return ""
     speakers = {"user": "顾客", "assistant": "客服"} if language == "zh" else {"user": "Customer", "assistant": "Shop"}
     lines = [f"- {speakers[turn.role]}: {_short(turn.text)}" for turn in turns if turn.role in speakers]
-    return fill(f"history_{language}", turns="\n".join(lines))
+    return fill(f"history_{language}", folder, turns="\n".join(lines))
 
 
 def _short(text: str) -> str:

@@ -92,6 +92,8 @@ def fingerprint(settings: Settings, index: str, generator: str) -> str:
             code.update(path.read_bytes())
     own = settings.home / FITTED
     code.update(own.read_bytes() if own.is_file() else b"")
+    for path in sorted(Path(settings.answer.prompt).expanduser().glob("*.md")):  # a shop's own prompt
+        code.update(path.read_bytes())
     chosen = settings.model_dump_json(exclude=APART)  # the API key is hashed with the rest, never written
     return hashlib.sha256("\0".join((code.hexdigest(), chosen, index, generator)).encode()).hexdigest()[:16]
 

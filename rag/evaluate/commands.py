@@ -152,6 +152,33 @@ def eval_reader(
     typer.echo(result.table())
 
 
+@evaluation.command("prompts")
+def eval_prompts(
+    gold: Annotated[Path, typer.Option(help="Gold questions: a .jsonl file or a folder of them")],
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="tuned, general or a folder of prompt files; may be given again [default: both]")
+    ] = None,
+    examples: Annotated[
+        list[int] | None,
+        typer.Option(min=0, max=6, help="Worked examples in the prompt; may be given again [default: as the settings say]"),
+    ] = None,
+    home: Home = None,
+    limit: Annotated[int, typer.Option(help="Only N questions, spread over the set; 0: all")] = 0,
+    out: Out = None,
+) -> None:
+    """Ask the same gold questions with each prompt, side by side: which one suits the generator that is set.
+
+    A run with --json that was cut off goes on.
+    """
+    from rag.evaluate.prompts import evaluate_prompts
+
+    with progress_bar() as progress:
+        result = evaluate_prompts(load(home=home), gold, prompt or (), examples or (), out, limit, progress)
+    if out:
+        out.write_text(json.dumps(result.as_dict(), ensure_ascii=False, indent=2), encoding="utf-8")
+    typer.echo(result.table())
+
+
 @evaluation.command("corpus")
 def eval_corpus(
     corpus: Annotated[Path, typer.Option(help="The folder that holds shop/, gold/ and facts.csv")] = Path("corpus"),

@@ -15,7 +15,8 @@ import numpy as np
 
 from rag import build
 from rag.answer.check import MARKER
-from rag.answer.prompt import Excerpt, Prompt, render
+from rag.answer.family import prompt_folder
+from rag.answer.prompt import TUNED, Excerpt, Prompt, render
 from rag.answer.reply import bare, declines
 from rag.answer.similarity import Similarity
 from rag.errors import SettingsError
@@ -24,6 +25,7 @@ from rag.evaluate.comprehension import ComprehensionSet, Exercise, load_comprehe
 from rag.evaluate.reading import ReaderResult, Replies, conclude
 from rag.evaluate.rows import Row, RowFile
 from rag.language import sentences
+from rag.models.resolve import is_tuned
 from rag.ports import Generator, Progress
 from rag.settings import Settings
 from rag.types import Language, Outcome, Query, Turn
@@ -41,6 +43,7 @@ class Reader:
     shops: Mapping[Language, str]
     prompt_tokens: int
     new_tokens: int
+    folder: Path = TUNED  # of the prompt's files
 
     def read(self, exercise: Exercise, key: str) -> Row:
         """The reply as a row: refused if the generator declines or says nothing. Raises ModelFailed."""
@@ -56,7 +59,7 @@ class Reader:
         query = Query(exercise.question, exercise.question, exercise.language)
 
         def rendered(excerpts: Sequence[Excerpt], tokens: int) -> Prompt:
-            return render(query, (), excerpts, self.shops[exercise.language], self.generator.count, tokens)
+            return render(query, (), excerpts, self.shops[exercise.language], self.generator.count, tokens, self.folder)
 
         whole = [(passage, passage.chunk.text) for passage in exercise.passages]
         if self.generator.count(rendered(whole, UNLIMITED).messages) <= self.prompt_tokens:
@@ -123,7 +126,9 @@ def _ask(
     """One row an exercise; those that a row is kept for under the same key are not asked again."""
     generator = build.build_generator(settings)
     shops: dict[Language, str] = {"en": settings.shop.name_en, "zh": settings.shop.name_zh}
-    reader = Reader(generator, similarity, shops, settings.answer.prompt_tokens, settings.answer.new_tokens)
+    policy = settings.answer
+    folder = prompt_folder(policy.prompt, is_tuned(settings.models))
+    reader = Reader(generator, similarity, shops, policy.prompt_tokens, policy.new_tokens, folder)
     own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()  # how passages are cut is part of what is measured
     key = fingerprint(settings, own, generator.fingerprint)
     keys = {e.id: hashlib.sha256(f"{key}\0{e!r}".encode()).hexdigest()[:16] for e in chosen.exercises}

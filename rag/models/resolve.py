@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rag.errors import ModelMissing
 from rag.models.convert import convert, is_whole, sha256
+from rag.settings import ModelSettings
 
 BILINGUAL = Path(__file__).parent / "minilm-en-zh"  # made by `python -m rag tune retriever`; its README is the model card
 ANSWERS = Path(__file__).parent / "answers"  # made by `python -m rag tune generator`; its README is the model card
@@ -84,6 +85,12 @@ def resolve_adapter(name: str, generator: str, home: Path) -> Path | None:
         own = home / ACTIVATED
         return own if own.is_dir() else ANSWERS if generator == "default" else None
     return Path(name).expanduser() if name else None
+
+
+def is_tuned(models: ModelSettings) -> bool:
+    """Whether the generator has an adapter or is one of GENERATORS, which adapters are made for; a server's model is not."""
+    adapted = resolve_adapter(models.adapter, models.generator) is not None
+    return not models.api_url and (adapted or models.generator in GENERATORS)
 
 
 def _unpacked(model: Packaged, home: Path) -> Path:
