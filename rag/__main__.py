@@ -93,7 +93,10 @@ def chat(corpus: Corpus = None, home: Home = None) -> None:
     assistant = build.Assistant(chosen)
     history: History = ()
     while question := input("\n> ").strip():
-        history += (Turn("user", question), Turn("assistant", say(assistant, question, history)))
+        try:
+            history += (Turn("user", question), Turn("assistant", say(assistant, question, history)))
+        except ShoptalkError as error:  # it cost this question; the next one may go well
+            print(f"shoptalk: {error}", file=sys.stderr)
 
 
 @app.command()

@@ -97,9 +97,9 @@ class ScriptedGenerator:
         return sum(len(words(message.text)) for message in messages)
 
     def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
-        """The next scripted reply in pieces of a few characters, each of them certain; with an empty script, nothing."""
+        """The next scripted reply in pieces of a few characters, each of them certain; after the script, that there is none."""
         self.prompts.append(list(messages))
-        reply = self._replies.pop(0) if self._replies else ""
+        reply = self._replies.pop(0) if self._replies else "None"
         if isinstance(reply, Exception):
             raise reply
         for start in range(0, len(reply), 4):

@@ -219,6 +219,7 @@ class Answer:
     passages: tuple[Passage, ...] = ()
     reason: str = ""  # why it was refused or handed over; a key of the wording catalogue
     timings: Mapping[str, float] = field(default_factory=dict)  # milliseconds by stage; "first_token", "total"
+    failed: str = ""  # the rung that a failing part cost this turn, which was answered without it
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ EVIL = chunk(
 CHUNKS = (RETURNS, OLD_RETURNS, LAMP, PAY, RETURNS_ZH, PAY_ZH)
 
 
+GOOD_EN = "You can return any product within 30 days of delivery. [1]"  # of RETURNS
 TODAY = date(2026, 11, 24)
 
 

@@ -19,6 +19,7 @@ def test_the_answer_object() -> None:
     assert json.loads(json.dumps(given)) == given
     assert set(given) == {
         *("id", "outcome", "answer", "citations", "passages", "query", "generation", "timings", "rung", "reason", "language"),
+        "failed",
     }
     citation = given["citations"][0]
     assert set(citation) == {"n", "document", "chunk", "quote", "start", "end"}

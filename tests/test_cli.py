@@ -25,6 +25,7 @@ ANSWER_KEYS = {
     "rung",
     "reason",
     "language",
+    "failed",
 }
 
 

@@ -2,7 +2,8 @@
 
 POST /api/answer {"question", "history", "conversation", "filter", "stream"} -> the answer object, or server-sent events when
     streaming: sources (the standalone query, the passages' ids and titles), token, then one of done | refused | handed_over
-    (the answer object) or error. A filter has some of language, region, product, audience.
+    (the answer object) or error. A filter has some of language, region, product, audience. What fails with 5xx has in "answer"
+    what a shopper may be shown: a fixed sentence with the shop's contact.
 POST /api/vote {"answer", "value", "comment"} -> 204
 GET /healthz, /readyz, /metrics
 """
@@ -24,7 +25,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rag.answer.contract import as_dict, parse_filter
 from rag.errors import DataError, Overdue, Starting, TooBusy, WrongFilter
+from rag.language import detect
+from rag.settings import ShopSettings
 from rag.types import Done, HandOver, Refused, Sources, Token, Turn
+from ui import present
 from ui.turns import PULSE, Step, Turns
 
 log = logging.getLogger(__name__)
@@ -78,20 +82,20 @@ class Problem(Exception):
         return JSONResponse(self.body, self.status, self.headers)
 
 
-def routes(turns: Turns) -> APIRouter:
-    """The routes, bound to `turns`."""
+def routes(turns: Turns, shop: ShopSettings) -> APIRouter:
+    """The routes, bound to `turns`; the shop's contact is in what is said when they fail."""
     router = APIRouter()
 
     @router.post("/api/answer")
     async def answer(request: Request) -> Response:
         asked = await _read(request, Question)
         if asked.stream:
-            first = _stream(turns, asked)
+            first = _stream(turns, asked, shop)
             opening = await anext(first)  # a full queue or a cold start must still become a status
             return StreamingResponse(
                 _after(opening, first), media_type="text/event-stream", headers={"cache-control": "no-store"}
             )
-        return JSONResponse(await _whole(turns, asked, request))
+        return JSONResponse(await _whole(turns, asked, request, shop))
 
     @router.post("/api/vote")
     async def vote(request: Request) -> Response:
@@ -136,6 +140,16 @@ def problem(error: Exception) -> Problem:
     return Problem(500, "failed", "something went wrong", trace=trace)
 
 
+def _told(error: Exception, question: str, shop: ShopSettings) -> Problem:
+    """The problem, with what a shopper may be shown of it in the question's language."""
+    failure = problem(error)
+    if failure.status >= 500:
+        language = detect(question) or "en"
+        contact = shop.contact_zh if language == "zh" else shop.contact_en
+        failure.body["answer"] = present.fail(present.Reply(language, contact), error, "").text
+    return failure
+
+
 async def _read(request: Request, form: type[Body]) -> Body:
     """The body as `form`. What is wrong is named, what was sent is not repeated."""
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
@@ -150,7 +164,7 @@ async def _read(request: Request, form: type[Body]) -> Body:
         raise Problem(422, "invalid", "the body is not in the documented form", wrong=_printable(wrong)) from error
 
 
-async def _whole(turns: Turns, asked: Question, request: Request) -> dict[str, Any]:
+async def _whole(turns: Turns, asked: Question, request: Request, shop: ShopSettings) -> dict[str, Any]:
     looked = time.monotonic()
     try:
         async with aclosing(_steps(turns, asked)) as steps:
@@ -164,11 +178,11 @@ async def _whole(turns: Turns, asked: Question, request: Request) -> dict[str, A
     except Problem:
         raise
     except Exception as error:
-        raise problem(error) from error
-    raise problem(RuntimeError("the assistant ended without an answer"))
+        raise _told(error, asked.question, shop) from error
+    raise _told(RuntimeError("the assistant ended without an answer"), asked.question, shop)
 
 
-async def _stream(turns: Turns, asked: Question) -> AsyncGenerator[str, None]:
+async def _stream(turns: Turns, asked: Question, shop: ShopSettings) -> AsyncGenerator[str, None]:
     begun = False
     try:
         async with aclosing(_steps(turns, asked)) as steps:
@@ -176,7 +190,7 @@ async def _stream(turns: Turns, asked: Question) -> AsyncGenerator[str, None]:
                 yield _event(step)
                 begun = True
     except Exception as error:
-        failure = problem(error)
+        failure = _told(error, asked.question, shop)
         if not begun:
             raise failure from error
         yield _sse("error", failure.body)

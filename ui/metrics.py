@@ -17,6 +17,9 @@ class Metrics:
         self.turns = Counter(
             "shoptalk_turns", "Turns by channel, outcome and rung", ("channel", "outcome", "rung"), registry=self.registry
         )
+        self.failures = Counter(
+            "shoptalk_failures", "Turns answered without a rung whose part failed", ("channel", "rung"), registry=self.registry
+        )
         self.seconds = Histogram(
             "shoptalk_turn_seconds",
             "Question to last word, queue included",
@@ -35,6 +38,8 @@ class Metrics:
         if isinstance(step, Done | Refused | HandOver):
             self.turns.labels(channel, step.answer.outcome.value, step.answer.rung).inc()
             self.seconds.labels(channel).observe(seconds)
+            if step.answer.failed:
+                self.failures.labels(channel, step.answer.failed).inc()
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -77,7 +77,7 @@ def serve(load: Load, settings: Settings, announce: Announce) -> None:
 def create_app(turns: Turns, shop: ShopSettings, serve: ServeSettings) -> tuple[FastAPI, Callable[[], None]]:
     """The ASGI application, which answers once turns.ready() was called, and what makes it let go of open pages."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(api.routes(turns))
+    app.include_router(api.routes(turns, shop))
 
     @app.exception_handler(api.Problem)
     async def told(request: Request, problem: api.Problem) -> Response:

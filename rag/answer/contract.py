@@ -43,6 +43,7 @@ def as_dict(answer: Answer) -> dict[str, Any]:
         "rung": answer.rung,
         "reason": answer.reason,
         "language": answer.language,
+        "failed": answer.failed,
     }
 
 

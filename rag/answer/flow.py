@@ -31,8 +31,9 @@ def answer(
 ) -> Iterator[Event]:
     """The events of one turn; the last is Done, Refused or HandOver.
 
-    Refusing is a value. What a part raises (ModelFailed, ...) passes through: failing is not refusing. Generating ends soon
-    after `stopped()` is true, the deadline has passed or the iterator is closed. Only what `chosen` lets pass is looked at.
+    Refusing is a value. What search and the embedder raise (ModelFailed, ...) passes through: failing is not refusing. A
+    generator that fails or hangs costs its own rung alone: it is logged and noted in Answer.failed. Generating ends soon after
+    `stopped()` is true, the deadline is near or the iterator is closed. Only what `chosen` lets pass is looked at.
     """
     case = open_case(question, history, parts, stopped)
     if settled := guard(case) or talk(case):

@@ -2,48 +2,78 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
+import logging
 from collections.abc import Generator, Sequence
 from datetime import date
 
 from rag.answer.check import check, claims
 from rag.answer.cite import Supported, cite
 from rag.answer.evidence import is_official
+from rag.answer.guard import printable
 from rag.answer.parts import Case, Reply
 from rag.answer.prompt import TUNED, Example, Excerpt, Prompt, render
 from rag.answer.rank import Candidate, Said
 from rag.answer.reply import bare, reading
+from rag.errors import ModelFailed, ShoptalkError
 from rag.language import sentences
 from rag.types import Passage, Piece, Token
 
+log = logging.getLogger(__name__)
+_WIDEST = 20  # characters of a token, on average: a reply of more than new_tokens times that is no answer but a flood
+_BROKEN = "\ufffd"  # what stands for bytes that are no character: a model slipped, and nothing after it is worth reading
 _SENTENCES = 3  # more than that is rambling, and every further one is a risk
 UNITS = 10  # that are shown: of 204 questions of gold/dev 186 have their answer among them
 HOPELESS = 0.02  # likelihood of the best unit below which reading is not worth the wait
 
 
 def generated(case: Case) -> Generator[Token, None, Reply | None]:
-    """Sentence after sentence, each shown only when a passage carries it; None if none does. Raises ModelFailed.
+    """Sentence after sentence, each shown only when a passage carries it; None if none does, or the generator fails before.
 
     Once it has read, the candidates are weighed anew: what is quoted or refused after this takes the reply into account.
     """
     least = HOPELESS if case.language in case.parts.fitted.read else case.threshold
     if not worth_reading(case, least):
         return None
-    prompt = case.clock.timed("prompt", build_prompt, case)
-    drafts = replies(case, prompt)
-    first = next(drafts)
-    case.clock.timed("rank", case.weigh, said(*first, prompt))
     kept: list[Supported] = []
-    if case.answerable and case.said and case.said[0].text:
-        for text, _ in itertools.chain([first], drafts):
+    with contextlib.closing(_read(case)) as drafts:
+        for prompt, text, pieces in drafts:
+            if not case.said:
+                case.clock.timed("rank", case.weigh, said(text, pieces, prompt))
+                if not (case.answerable and case.said and case.said[0].text):
+                    break
             standing = stands(case, text, prompt)
             if len(standing) <= len(kept) or not states(standing[0], case.candidates[0]):
                 break  # the newest sentence does not stand: what a model says after a slip is not worth the wait
             kept = standing
             case.clock.first_token()
             yield Token(f"{kept[-1][0]} ")
-    drafts.close()
     return cite(kept) if kept else None
+
+
+def _read(case: Case) -> Generator[tuple[Prompt, str, list[Piece]], None, None]:
+    """The prompt with each of the replies() to it. A failure ends them; it is logged and noted, and costs no more than that.
+
+    The prompt is made aside, too: counting its tokens may load the model, and waits for it where it hangs.
+    """
+    parts = case.parts
+    try:
+        if parts.aside.stuck(parts.policy.deadline_seconds):
+            raise _failed("an end to what it was asked before", "none")
+        with contextlib.closing(parts.aside.items(lambda _: iter([build_prompt(case)]), case.halted, case.clock.over)) as made:
+            prompt = case.clock.timed("prompt", next, made)
+        with contextlib.closing(replies(case, prompt)) as drafts:
+            for text, pieces in drafts:
+                if text.strip():
+                    yield prompt, text, pieces
+                elif not case.halted():
+                    raise _failed("a reply", "nothing that can be read")
+    except Exception as error:  # whatever a model raises, the shopper is answered without it
+        case.failed = "generated"
+        unforeseen = None if isinstance(error, ShoptalkError) else error
+        log.warning("turn %s goes on without the generator: %s", case.id, error or type(error).__name__, exc_info=unforeseen)
 
 
 def worth_reading(case: Case, least: float) -> bool:
@@ -101,14 +131,18 @@ def states(sentence: Supported, candidate: Candidate) -> bool:
 
 
 def replies(case: Case, prompt: Prompt) -> Generator[tuple[str, list[Piece]], None, None]:
-    """The reply so far and its pieces, each time another sentence is complete, at most _SENTENCES times; at least once."""
+    """The reply so far and its pieces, each time another sentence is complete, at most _SENTENCES times; at least once.
+
+    Raises what the generator raises, and ModelFailed for one that hangs; closing it closes the generator's stream.
+    """
     text, given, claimed, started = "", list[Piece](), 0, case.clock.elapsed()
-    most = case.parts.policy.new_tokens
-    pieces = case.parts.generator.stream(prompt.messages, most, case.halted)
-    try:
+    most, cut = case.parts.policy.new_tokens, False
+    with contextlib.closing(_pieces(case, prompt)) as pieces:
         for piece in pieces:
             text += piece.text
             given.append(piece)
+            cut = len(given) >= most or len(text) > most * _WIDEST or _BROKEN in text
+            text = text[: most * _WIDEST].partition(_BROKEN)[0]
             if len(claims(_complete(text))) > claimed:
                 claimed += 1
                 case.clock.add("generate", case.clock.elapsed() - started)
@@ -116,13 +150,25 @@ def replies(case: Case, prompt: Prompt) -> Generator[tuple[str, list[Piece]], No
                 if claimed == _SENTENCES:
                     return
                 started = case.clock.elapsed()
-    finally:
-        if isinstance(pieces, Generator):
-            pieces.close()  # the shopper may have closed us: the model stops now, not when memory is next cleaned
+            if cut:
+                break
     case.clock.add("generate", case.clock.elapsed() - started)
-    whole = _whole(text) if case.halted() or len(given) >= most else text
+    whole = _whole(text) if case.halted() or cut else text
     if not claimed or len(claims(whole)) > claimed:
         yield whole, given
+
+
+def _pieces(case: Case, prompt: Prompt) -> Generator[Piece, None, None]:
+    """What the generator writes, aside, without characters that no text holds; no probability is above 1."""
+    parts, most = case.parts, case.parts.policy.new_tokens
+    stream = functools.partial(parts.generator.stream, prompt.messages, most)
+    with contextlib.closing(parts.aside.items(stream, case.halted, case.clock.over)) as pieces:
+        for piece in pieces:
+            yield Piece(printable(piece.text[: most * _WIDEST + 1]), min(piece.logprob, 0.0))
+
+
+def _failed(expected: str, found: str) -> ModelFailed:
+    return ModelFailed(expected=f"{expected} from the generator", found=found, remedy="look into its log, or choose another")
 
 
 def _complete(text: str) -> str:

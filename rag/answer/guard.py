@@ -37,7 +37,12 @@ _SPACED = re.compile(r"\b(?:[a-z] ){3,}[a-z]\b")
 
 def readable(text: str) -> str:
     """`text` without control, format, private and half characters, which no shopper types; line breaks and tabs stay."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn")).strip()
+    return printable(text).strip()
+
+
+def printable(text: str) -> str:
+    """`text` without such characters, space around it left as it is."""
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn"))
 
 
 def language_of(question: str, history: History) -> Language | None:

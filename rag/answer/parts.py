@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from rag.answer.aside import Aside
 from rag.answer.catalogue import Catalogue
 from rag.answer.evidence import heard, usable
 from rag.answer.examples import FaqExamples
@@ -26,6 +27,7 @@ from rag.wording import say
 
 P = ParamSpec("P")
 T = TypeVar("T")
+GENERATING = 0.9  # of the deadline: what is left is for saying something without the generator
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Parts:
         return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder), self.fitted.weights, self.fitted.read)
 
     @cached_property
+    def aside(self) -> Aside:
+        """Where the generator works; it remembers a generator that hangs, so it lives as long as the parts."""
+        return Aside()
+
+    @cached_property
     def thresholds(self) -> Mapping[Language, Thresholds]:
         """From where on the rungs answer."""
         return self.fitted.chosen(self.policy)
@@ -72,8 +79,8 @@ class Clock:
         return (time.monotonic() - self._start) * 1000
 
     def over(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.elapsed() > self._seconds * 1000
+        """Whether the deadline is so near that generating must end."""
+        return self.elapsed() > GENERATING * self._seconds * 1000
 
     def timed(self, stage: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` and add its time to `stage`."""
@@ -116,6 +123,7 @@ class Case:
     usable: tuple[Passage, ...] = ()
     candidates: tuple[Candidate, ...] = ()
     said: Said | None = None  # what the generator makes of the passages, once it was asked
+    failed: str = ""  # the rung that a failing part cost this turn
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
@@ -155,7 +163,7 @@ class Case:
         return say(key, self.language, contact=self.parts.contacts[self.language], **holes)  # type: ignore[arg-type]
 
     def halted(self) -> bool:
-        """Whether to stop generating: the shopper stopped it, or the deadline passed."""
+        """Whether to stop generating: the shopper stopped it, or the deadline is near."""
         return self.stopped() or self.clock.over()
 
     def close(self, outcome: Outcome, text: str, rung: str, reason: str = "", citations: tuple[Citation, ...] = ()) -> Answer:
@@ -173,5 +181,6 @@ class Case:
             citations=citations,
             passages=self.passages,
             reason=reason,
+            failed=self.failed,
             timings={stage: round(milliseconds, 1) for stage, milliseconds in self.clock.timings.items()},
         )

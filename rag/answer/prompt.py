@@ -20,11 +20,24 @@ _TURN = 160  # characters of an earlier message that are shown
 
 Excerpt = tuple[Passage, str]  # a passage and what of it is shown
 
-_TEMPLATE_TOKENS = re.compile(r"<\|[^|>\n]{0,40}\|>|</?s>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<!--|-->", re.IGNORECASE)
-_SPEAKER = re.compile(r"(?im)^([\s>*#-]*)(system|user|assistant|human|ai|question|系统|用户|助手|问题)\s*[:：]")
+# Of the chat templates of Llama, Mistral, Qwen, Gemma, Phi, DeepSeek, GLM, InternLM, EXAONE and their kin, and comments of HTML.
+_TEMPLATE_TOKENS = re.compile(
+    r"<[|｜][^|｜>\n]{0,40}[|｜]>|\[\|/?\w{1,40}\|\]|<!--|-->|<</?SYS>>|\[g?MASK\]|\[IMG\]|"
+    r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]|"
+    r"</?(?:s|bos|eos|pad|unk|mask|sop|eop|eoh|eoa|think|tools?|tool_(?:call|response)|(?:start|end)_of_(?:turn|image)|"
+    r"human|user|bot|assistant|system|reserved_?\d+|unused\d+)>",
+    re.IGNORECASE,
+)
+_SPEAKER = re.compile(
+    r"(?im)^([\s>*#-]*)(system|user|assistant|human|ai|bot|model|question|instruction|response|passages|customer|shop|"
+    r"系统|用户|助手|问题|指令|回答|资料|顾客|客服)\s*[:：]"
+)
 _MARKER = re.compile(r"[\[【]\s*(\d+)\s*[\]】]")
 _FENCE = re.compile(r'"{3,}|`{3,}|-{4,}|={4,}')
-_INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff\U000e0000-\U000e007f\U000e0100-\U000e01ef]"
+)
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # half characters, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +100,8 @@ def fence(excerpts: Sequence[Excerpt]) -> str:
 
 def disarm(text: str) -> str:
     """`text` with everything that could be taken for the prompt's own structure made harmless, and still readable."""
-    text = _TEMPLATE_TOKENS.sub(" ", _INVISIBLE.sub("", text))
+    text = "\n".join(_INVISIBLE.sub("", text).splitlines())  # whatever breaks a line, so that no speaker hides behind it
+    text = _TEMPLATE_TOKENS.sub(" ", _CONTROL.sub(" ", text))
     text = _FENCE.sub(" ", _MARKER.sub(r"(\1)", text))
     return _SPEAKER.sub(r"\1\2 -", text).strip()
 

@@ -139,6 +139,8 @@ class Asker:
             return failed_row(item.id, key, str(error), query, found)
         if answer is None:
             return failed_row(item.id, key, "the turn ended without an answer", query, found)
+        if answer.failed:  # the shopper was answered, but not by what is measured here
+            return failed_row(item.id, key, f"the rung {answer.failed!r} failed", query, found)
         total = (time.perf_counter() - started) * 1000
         return row_of(item.id, key, answer, found, self.subject.evidence(answer), first, total)
 

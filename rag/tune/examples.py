@@ -150,6 +150,8 @@ def _read(given: Example, item: Question, case: Case, candidates: Sequence[Candi
         return given
     prompt = build_prompt(case)
     text, pieces = next(replies(case, prompt))
+    if not text.strip():
+        return given  # as in serving: it is as if it had not been asked
     told = said(text, pieces, prompt)
     standing = stands(case, text, prompt) if told[0].text else []
     return replace(
