@@ -144,10 +144,9 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder,
 def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
     """Search the live generation the way an answer does, without a generator. Raises NoIndex, ModelMissing."""
     embedder = build_embedder(settings)
-    reranker = build_reranker(settings, embedder)
     generation = build_generations(settings).open(embedder.fingerprint)
     try:
-        yield build_search(settings, generation, embedder, reranker), generation
+        yield build_search(settings, generation, embedder, build_reranker(settings, embedder)), generation
     finally:
         generation.store.close()
 
@@ -177,7 +176,7 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         shops={"en": shop.name_en, "zh": shop.name_zh},
         names=product_names(chunks),
         fitted=fitted(settings.home, embedder.fingerprint).for_generator(generator.fingerprint),
-        prompt=prompt_folder(settings.answer.prompt, is_tuned(settings.models)),
+        prompt=prompt_folder(settings.answer.prompt, is_tuned(settings.models, settings.home)),
         examples=FaqExamples.of(chunks, generation.store, embedder, settings.answer.examples),
         catalogue=Catalogue.of(chunks, search.source.entities.mentioned, Products(row_names(chunks)).mentioned),
     )

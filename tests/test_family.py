@@ -46,8 +46,8 @@ def test_every_family_asks_for_the_form_that_is_read() -> None:
         (ModelSettings(api_url="http://127.0.0.1:1"), "general"),
     ],
 )
-def test_auto_goes_by_the_generator(models: ModelSettings, family: str) -> None:
-    assert prompt_folder("auto", is_tuned(models)) == FAMILIES[family]
+def test_auto_goes_by_the_generator(models: ModelSettings, family: str, tmp_path: Path) -> None:
+    assert prompt_folder("auto", is_tuned(models, tmp_path)) == FAMILIES[family]
 
 
 def test_a_folder_of_its_own(own: Path) -> None:

@@ -215,7 +215,7 @@ def variants(settings: Settings, prompts: Sequence[str], examples: Sequence[int]
     """Name -> settings, for every prompt with every number of examples; the tuned one has none. Raises SettingsError."""
     found: dict[str, Settings] = {}
     for prompt in prompts:
-        folder = prompt_folder(prompt, is_tuned(settings.models))
+        folder = prompt_folder(prompt, is_tuned(settings.models, settings.home))
         name = next((name for name, known in FAMILIES.items() if known == folder), str(folder))
         for count in (0,) if folder == TUNED else examples:
             policy = settings.answer.model_copy(update={"prompt": name, "examples": count})

@@ -127,7 +127,7 @@ def _ask(
     generator = build.build_generator(settings)
     shops: dict[Language, str] = {"en": settings.shop.name_en, "zh": settings.shop.name_zh}
     policy = settings.answer
-    folder = prompt_folder(policy.prompt, is_tuned(settings.models))
+    folder = prompt_folder(policy.prompt, is_tuned(settings.models, settings.home))
     reader = Reader(generator, similarity, shops, policy.prompt_tokens, policy.new_tokens, folder)
     own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()  # how passages are cut is part of what is measured
     key = fingerprint(settings, own, generator.fingerprint)

@@ -87,9 +87,9 @@ def resolve_adapter(name: str, generator: str, home: Path) -> Path | None:
     return Path(name).expanduser() if name else None
 
 
-def is_tuned(models: ModelSettings) -> bool:
+def is_tuned(models: ModelSettings, home: Path) -> bool:
     """Whether the generator has an adapter or is one of GENERATORS, which adapters are made for; a server's model is not."""
-    adapted = resolve_adapter(models.adapter, models.generator) is not None
+    adapted = resolve_adapter(models.adapter, models.generator, home) is not None
     return not models.api_url and (adapted or models.generator in GENERATORS)
 
 
