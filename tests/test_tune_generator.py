@@ -225,7 +225,7 @@ def test_the_adapter_that_is_written_loads_and_its_card_tells_what_it_was_made_o
     base = make_llama(tmp_path / "base")
     config = json.loads((base / "config.json").read_text())
     (base / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 8192}))
-    monkeypatch.setattr(flow, "authored", lambda: (ENTRIES[:12], ENTRIES[12:24]))
+    monkeypatch.setattr(flow, "authored", lambda skipped: (ENTRIES[:12], ENTRIES[12:24]))
     monkeypatch.setattr(flow, "JUDGED", 1)
     monkeypatch.setattr(flow, "VALIDATED", 1)
     plan = Plan(steps=2, rank=4, alpha=8, warm_up=1, lessons=1, every=1)

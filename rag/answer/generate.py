@@ -45,7 +45,7 @@ def generated(case: Case) -> Generator[Token, None, Reply | None]:
                 if not (case.answerable and case.said and case.said[0].text):
                     break
             standing = stands(case, text, prompt)
-            if len(standing) <= len(kept) or not states(standing[0], case.candidates[0]):
+            if len(standing) <= len(kept) or not states(standing[0], case.candidates[0]) or not _belongs(case, standing):
                 break  # the newest sentence does not stand: what a model says after a slip is not worth the wait
             kept = standing
             case.clock.first_token()
@@ -128,6 +128,17 @@ def states(sentence: Supported, candidate: Candidate) -> bool:
     _, passage, (start, end) = sentence
     unit = candidate.unit
     return passage.chunk.id == candidate.passage.chunk.id and start < unit.end and unit.start < end
+
+
+def _belongs(case: Case, standing: Sequence[Supported]) -> bool:
+    """Whether the newest sentence stands where the first does, or is itself likely to be what was asked for.
+
+    A model that obeys a passage adds its orders behind the answer, word for word as they stand there.
+    """
+    newest = standing[-1]
+    if newest[1].chunk.id == standing[0][1].chunk.id:
+        return True
+    return any(states(newest, one) for one in case.candidates if one.probability >= case.threshold)
 
 
 def replies(case: Case, prompt: Prompt) -> Generator[tuple[str, list[Piece]], None, None]:

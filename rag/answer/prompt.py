@@ -29,7 +29,7 @@ _TEMPLATE_TOKENS = re.compile(
     re.IGNORECASE,
 )
 _SPEAKER = re.compile(
-    r"(?im)^([\s>*#-]*)(system|user|assistant|human|ai|bot|model|question|instruction|response|passages|customer|shop|"
+    r"(?im)^((?:[^\S\n]|[>*#-])*)(system|user|assistant|human|ai|bot|model|question|instruction|response|passages|customer|shop|"
     r"系统|用户|助手|问题|指令|回答|资料|顾客|客服)\s*[:：]"
 )
 _MARKER = re.compile(r"[\[【]\s*(\d+)\s*[\]】]")

@@ -67,6 +67,9 @@ def tune_retriever(
 def tune_generator(
     out: Annotated[Path, typer.Option(help="Where checkpoints, curves and, in adapter/, the adapter go")],
     data: Annotated[Path | None, typer.Option(help="Public training sets to learn from, too")] = None,
+    lessons: Annotated[
+        list[Path] | None, typer.Option(help="JSONL of your own lessons (see rag/tune/generator/lessons.py); may be given again")
+    ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of training, at most")] = 600,
     rank: Annotated[int, typer.Option(min=1, help="Of the adapter")] = 32,
     seed: Annotated[int, typer.Option(help="Of sampling, the new weights and dropout")] = 0,
@@ -87,7 +90,8 @@ def tune_generator(
     plan = replace(Plan(), steps=steps, rank=rank, alpha=2 * rank, seed=seed, compiled=compiled)
     command = shlex.join(["python", "-m", "rag", *sys.argv[1:]])
     known = GENERATORS.get(settings.models.generator)
-    for name, (before, after) in run(base, shops, data, out, plan, command, known.licence if known else "other").items():
+    licence = known.licence if known else "other"
+    for name, (before, after) in run(base, shops, data, out, plan, command, licence, lessons or ()).items():
         typer.echo(f"{name}: {before:g} -> {after:g}")
     typer.echo(f"the adapter is in {out / 'adapter'}: set models.adapter to that folder")
 

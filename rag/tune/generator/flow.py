@@ -16,11 +16,12 @@ from torch.utils.tensorboard import SummaryWriter
 from rag.answer.fitted import LANGUAGES
 from rag.models.generate import TransformersGenerator
 from rag.tune.generator.judge import judged
-from rag.tune.generator.lessons import Lesson, written_lessons
+from rag.tune.generator.lessons import Lesson, own_lessons, written_lessons
 from rag.tune.generator.pack import Row, pack
 from rag.tune.generator.public import public_lessons
 from rag.tune.generator.train import Plan, adapted, train
 from rag.tune.retriever.sources import LICENCES, authored
+from rag.tune.sound import Skipped
 from rag.types import Language
 
 LONGEST = 1600  # tokens of a row; a longer lesson is left out, and counted in the card: one Chinese lesson in ten
@@ -49,7 +50,8 @@ words, and says that there is no answer where the passages hold none.
 ## Data
 {data}
 
-{skipped} lessons of more than {longest} tokens were left out.
+{skipped} lessons of more than {longest} tokens were left out, and {faulty} faults of single rows, which the log names by file and
+line.
 
 ## Plan
 {plan}
@@ -73,21 +75,27 @@ def tune_generator(
     plan: Plan,
     command: str,
     licence: str = "other",
+    own: Sequence[Path] = (),
 ) -> dict[str, tuple[float, float]]:
     """Train an adapter for the generator in `base`; it lies in out/adapter. Returns figures before and after.
 
-    `data` is the folder of public sets, None for the written entries alone; `licence` is that of the base, which adapters share.
+    `data` is the folder of public sets, None for none; `licence` is that of the base, which adapters share; `own` are files of a
+    shop's own lessons. Rows that cannot be learnt from are left out, logged, and counted in the card.
     A killed run goes on from its checkpoint in `out`.
     Raises DataError naming the set that is missing, ModelFailed.
     """
     started = time.monotonic()
     generator = TransformersGenerator(base)
-    learnt, unseen = authored()
-    lessons = [lesson for own in LANGUAGES for lesson in written_lessons(learnt, own, plan.seed, ROUNDS)]
-    lessons += public_lessons(data, plan.seed) if data else []
-    lessons = random.Random(plan.seed).sample(lessons, min(len(lessons), plan.steps * plan.lessons))  # no more than are drawn
-    held_out = [lesson for own in LANGUAGES for lesson in written_lessons(unseen, own, plan.seed)]
-    rows = _rows(generator, lessons, shops)
+    skipped = Skipped()
+    learnt, unseen = authored(skipped)
+    lessons = [lesson for language in LANGUAGES for lesson in written_lessons(learnt, language, plan.seed, ROUNDS)]
+    lessons += public_lessons(data, plan.seed, skipped) if data else []
+    brought = [lesson for path in own for lesson in own_lessons(path, skipped)]
+    drawn = plan.steps * plan.lessons - len(brought)  # no more than a run draws
+    lessons = brought + random.Random(plan.seed).sample(lessons, min(len(lessons), max(drawn, 0)))
+    held_out = [lesson for language in LANGUAGES for lesson in written_lessons(unseen, language, plan.seed)]
+    faulty = len(skipped)
+    rows = _rows(generator, lessons, shops, skipped)
     watched = _rows(generator, held_out[:: max(len(held_out) // VALIDATED, 1)], shops)
     out.mkdir(parents=True, exist_ok=True)
     model = adapted(generator.load().model, plan)
@@ -110,6 +118,7 @@ def tune_generator(
         figures="\n".join(f"| {name} | {old} | {new} |" for name, (old, new) in figures.items()),
         data=_data(lessons),
         skipped=len(lessons) - len(rows),
+        faulty=faulty,
         longest=LONGEST,
         plan=", ".join(f"{name} {value}" for name, value in asdict(plan).items()),
     )
@@ -129,9 +138,18 @@ def _curves(folder: Path) -> Callable[[int, dict[str, float]], None]:
     return write
 
 
-def _rows(generator: TransformersGenerator, lessons: Sequence[Lesson], shops: dict[Language, str]) -> list[Row]:
-    rows = [pack(lesson, shops, generator.tokens, generator.ending) for lesson in lessons]
-    return [row for row in rows if len(row.ids) <= LONGEST]
+def _rows(
+    generator: TransformersGenerator, lessons: Sequence[Lesson], shops: dict[Language, str], skipped: Skipped | None = None
+) -> list[Row]:
+    """Those of at most LONGEST tokens; a shop's own that is longer is `skipped` by its line."""
+    rows = []
+    for lesson in lessons:
+        row = pack(lesson, shops, generator.tokens, generator.ending)
+        if len(row.ids) <= LONGEST:
+            rows.append(row)
+        elif lesson.where and skipped is not None:
+            skipped.add(lesson.where, f"{len(row.ids)} tokens, more than {LONGEST}")
+    return rows
 
 
 def _data(lessons: Sequence[Lesson]) -> str:
@@ -140,5 +158,5 @@ def _data(lessons: Sequence[Lesson]) -> str:
     lines = []
     for source, number in counted.items():
         kinds = ", ".join(f"{count:,} {kind}" for (own, kind), count in sorted(asked.items()) if own == source)
-        lines.append(f"- {source} ({LICENCES[source]}): {number:,} lessons; {kinds}")
+        lines.append(f"- {source} ({LICENCES.get(source, 'brought by the shop')}): {number:,} lessons; {kinds}")
     return "\n".join(lines)

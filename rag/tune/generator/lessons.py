@@ -11,11 +11,17 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from rag.answer.check import MARKER
+from rag.answer.contract import parse_history
 from rag.answer.reply import FOUND, NONE
-from rag.language import fold
+from rag.errors import DataError
+from rag.language import fold, words
 from rag.tune.retriever.sources import Entry
+from rag.tune.sound import Skipped, invented, missing, sound_rows
 from rag.types import Chunk, History, Kind, Language, Passage, Query, Turn
 
 NEAR = 6  # written entries so close in their file are about neighbouring things
@@ -43,6 +49,7 @@ class Lesson:
     passages: tuple[Passage, ...]
     branches: tuple[Branch, ...]
     source: str
+    where: str = field(default="", repr=False)  # file:line, of a shop's own
 
 
 def written_lessons(entries: Sequence[Entry], language: Language, seed: int, rounds: int = 1) -> list[Lesson]:
@@ -58,6 +65,68 @@ def written_lessons(entries: Sequence[Entry], language: Language, seed: int, rou
             left = [place for place in left if place not in shown]
             made.append(_lesson(entries, shown, places, language, dice))
     return made
+
+
+OWN = "the shop's own"  # source of lessons that a shop brings
+_FORM = '{"lang": "en|zh", "passages": [{"title", "text"}], "question", "reply" or "" for none, "history": [{"role", "text"}]}'
+
+
+def own_lessons(path: Path, skipped: Skipped) -> list[Lesson]:
+    """Lessons that a shop wrote, one JSON object a line, as _FORM says; what cannot be used is `skipped`.
+
+    A reply may name its passage by a marker such as [2]; without one it is the passage that shares most words with it.
+    Raises DataError if there is no such file or nothing in it can be used.
+    """
+    if not path.is_file():
+        raise DataError(expected=f"lessons in {path}", found="no such file", remedy=f"give lines of {_FORM}")
+    made = []
+    for where, row in sound_rows(path, ("lang", "passages", "question", "reply"), skipped):
+        try:
+            made.append(_own(row, where))
+        except DataError as error:
+            skipped.add(where, error.found)
+    if not made:
+        raise DataError(expected=f"lessons in {path}", found="none that can be used", remedy=f"give lines of {_FORM}")
+    return made
+
+
+def _own(row: dict[str, Any], where: str) -> Lesson:
+    """The lesson of one line. Raises DataError saying what is wrong."""
+    shown, reply = row["passages"], row["reply"]
+    if row["lang"] not in ("en", "zh") or missing(row, ("question",)) or not isinstance(reply, str):
+        raise _wrong("no lang of en or zh, no question, or a reply that is no text")
+    if (
+        not isinstance(shown, list)
+        or not shown
+        or not all(isinstance(one, dict) and not missing(one, ("text",)) for one in shown)
+    ):
+        raise _wrong("no passages, or one without text")
+    passages = tuple(passage_of(one["text"], str(one.get("title") or "")) for one in shown)
+    history = parse_history(row.get("history") or [], where)
+    kind, said = "missing", NONE
+    if bare := MARKER.sub("", reply).strip():
+        marked = re.search(r"\d+", match[0]) if (match := MARKER.search(reply)) else None
+        number = int(marked[0]) if marked else _nearest(bare, passages)
+        if not 0 < number <= len(passages):
+            raise _wrong(f"the reply names passage {number} of {len(passages)}")
+        chunk = passages[number - 1].chunk
+        if figures := invented(bare, f"{chunk.title}\n{chunk.text}"):
+            raise _wrong(f"the reply states {', '.join(figures)}, passage {number} does not")
+        kind, said = "follow-up" if history else "answer", found(bare, number)
+    elif reply.strip():
+        raise _wrong("a reply of a marker alone")
+    return Lesson(passages, (Branch(query_of(row["question"], row["lang"]), history, said, kind),), OWN, where)
+
+
+def _nearest(reply: str, passages: Sequence[Passage]) -> int:
+    """Number of the passage that shares most words with the reply."""
+    said = set(words(reply))
+    shared = [len(said & set(words(passage.chunk.text))) for passage in passages]
+    return shared.index(max(shared)) + 1
+
+
+def _wrong(found: str) -> DataError:
+    return DataError(expected=_FORM, found=found, remedy="correct the line")
 
 
 def _others(first: int, places: Sequence[int], dice: random.Random, count: int) -> list[int]:

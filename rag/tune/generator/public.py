@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rag.answer.reply import NONE
-from rag.evaluate.beir import find, rows
+from rag.evaluate.beir import find
 from rag.language import simplify, words
 from rag.tune.generator.lessons import Branch, Lesson, found, passage_of, query_of
+from rag.tune.sound import Skipped, invented, missing, sound_rows
 from rag.types import Language
 
 LONGEST = {"en": 900, "zh": 260}  # characters of a passage: longer ones cost more tokens than they teach
@@ -22,33 +23,47 @@ _OPINION = re.compile(r"^(?:yes|no|yep|nope|yeah|absolutely|of course|i |we |my 
 Asked = tuple[str, str]  # question, reply; no reply where the passage does not hold it
 
 
-def public_lessons(folder: Path, seed: int) -> list[Lesson]:
-    """Lessons of the sets under `folder`. Raises DataError naming the set that is missing."""
-    dice = random.Random(seed)
-    sets = (list(_squad(folder, dice)), list(_policies(folder, dice)), list(_evidence(folder, dice)))
+def public_lessons(folder: Path, seed: int, skipped: Skipped | None = None) -> list[Lesson]:
+    """Lessons of the sets under `folder`; rows that cannot be used are `skipped`.
+
+    Raises DataError naming the set that is missing or has no row that can be used.
+    """
+    dice, skipped = random.Random(seed), Skipped() if skipped is None else skipped
+    sets = (list(_squad(folder, dice, skipped)), list(_policies(folder, dice, skipped)), list(_evidence(folder, dice, skipped)))
     return [lesson for lessons in sets for lesson in dice.sample(lessons, min(len(lessons), LESSONS))]
 
 
-def _squad(folder: Path, dice: random.Random) -> Iterable[Lesson]:
+def _squad(folder: Path, dice: random.Random, skipped: Skipped) -> Iterable[Lesson]:
     """Chinese reading comprehension, a third of the questions without an answer."""
     place = folder / "zh_squad2_dev"
-    passages = {str(row["_id"]): row for _, row in rows(find(place, "corpus.jsonl"), ("_id", "text"))}
-    questions = {str(row["_id"]): str(row["text"]) for _, row in rows(find(place, "queries.jsonl"), ("_id", "text"))}
+    passages = {str(row["_id"]): row for _, row in sound_rows(find(place, "corpus.jsonl"), ("_id", "text"), skipped)}
+    asking = sound_rows(find(place, "queries.jsonl"), ("_id", "text"), skipped)
+    questions = {str(row["_id"]): str(row["text"]) for _, row in asking}
     asked: dict[str, list[Asked]] = defaultdict(list)
-    for _, row in rows(find(place, "answers.jsonl"), ("_id", "context_id", "answers")):
-        if not row.get("in_xquad_context"):
-            reply = simplify(row["answers"][0]) if row["answers"] else ""
-            asked[str(row["context_id"])].append((simplify(questions[str(row["_id"])]), reply))
+    for where, row in sound_rows(find(place, "answers.jsonl"), ("_id", "context_id", "answers"), skipped):
+        question, passage = questions.get(str(row["_id"]), ""), passages.get(str(row["context_id"]), {})
+        if not question.strip() or missing(passage, ("text",)):
+            skipped.add(where, "no question or passage of these ids")
+        elif row["answers"] != [] and not _told(row["answers"][:1], passage["text"], where, skipped):
+            continue
+        elif not row.get("in_xquad_context"):
+            asked[str(row["context_id"])].append((simplify(question), simplify(row["answers"][0]) if row["answers"] else ""))
     for id in sorted(asked):
         text = simplify(passages[id]["text"])
         if len(text) <= LONGEST["zh"]:
             yield from _lesson(text, simplify(passages[id].get("title", "")), asked[id], "zh", "zh_squad2_dev", dice)
 
 
-def _policies(folder: Path, dice: random.Random) -> Iterable[Lesson]:
+def _policies(folder: Path, dice: random.Random, skipped: Skipped) -> Iterable[Lesson]:
     """English privacy policies."""
     asked: dict[tuple[str, str], list[Asked]] = defaultdict(list)
-    for _, row in rows(find(folder / "policyqa", "dev.jsonl"), ("title", "question", "context", "answers")):
+    keys = ("title", "question", "context", "answers")
+    for where, row in sound_rows(find(folder / "policyqa", "dev.jsonl"), keys, skipped):
+        if empty := missing(row, keys[:3]):
+            skipped.add(where, f"nothing usable under {empty!r}")
+            continue
+        if not _told(row["answers"], row["context"], where, skipped):
+            continue
         best = max(row["answers"], key=len)
         if 12 <= len(best) <= 160 and len(row["context"]) <= LONGEST["en"]:
             asked[(row["title"], row["context"])].append((row["question"], best))
@@ -56,11 +71,15 @@ def _policies(folder: Path, dice: random.Random) -> Iterable[Lesson]:
         yield from _lesson(text, title, asked[(title, text)], "en", "policyqa", dice)
 
 
-def _evidence(folder: Path, dice: random.Random) -> Iterable[Lesson]:
+def _evidence(folder: Path, dice: random.Random, skipped: Skipped) -> Iterable[Lesson]:
     """English product questions, three sentences of evidence a lesson; opinions and replies that add words are left out."""
-    path = folder / "amazon_hetpqa_gen" / "train.jsonl"
-    kept = []
-    for _, row in rows(path, ("question", "candidate", "answer")):
+    keys, kept = ("question", "candidate", "answer"), []
+    for where, row in sound_rows(find(folder / "amazon_hetpqa_gen", "train.jsonl"), keys, skipped):
+        if empty := missing(row, keys):
+            skipped.add(where, f"nothing usable under {empty!r}")
+            continue
+        if not _told([row["answer"]], row["candidate"], where, skipped):
+            continue
         known = set(words(row["candidate"]))
         said = words(row["answer"])
         told = sum(word in known for word in said) / max(len(said), 1)
@@ -92,6 +111,17 @@ def _lesson(
     ]
     if branches:
         yield Lesson((passage_of(text, title),), tuple(branches), source)
+
+
+def _told(replies: object, text: str, where: str, skipped: Skipped) -> bool:
+    """Whether these are replies that state no figure that the text lacks; else the row is skipped."""
+    if not (isinstance(replies, list) and replies and all(isinstance(one, str) and one.strip() for one in replies)):
+        skipped.add(where, "no answer")
+    elif figures := invented(" ".join(replies), text):
+        skipped.add(where, f"the answer states {', '.join(figures)}, the passage does not")
+    else:
+        return True
+    return False
 
 
 def _sentence(text: str) -> str:

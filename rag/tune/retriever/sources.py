@@ -15,6 +15,7 @@ from typing import Any
 
 from rag.errors import DataError
 from rag.language import simplify
+from rag.tune.sound import Skipped, invented, missing, sound_rows
 
 PARALLEL = "enzh_parallel"
 UNSHIPPABLE = ("_NC", "_RESTRICTED")  # file name marks of pairs that a released model may not learn from
@@ -99,9 +100,9 @@ def _parallel(folder: Path) -> Iterator[tuple[str, str]]:
 def _questions_with_passages(folder: Path) -> Iterator[tuple[str, str, str]]:
     """Chinese reading comprehension: the question and the passage that holds the answer; other passages of the page are near."""
     for name in ("zh_hant_drcd_dev", "zh_squad2_dev"):
-        passages = {row["_id"]: row for row in _rows(folder / name / "corpus.jsonl.gz")}
-        questions = {row["_id"]: row["text"] for row in _rows(folder / name / "queries.jsonl")}
-        held_out = {row["_id"] for row in _rows(folder / name / "answers.jsonl") if row.get("in_xquad_context")}
+        passages = {row["_id"]: row for row in _rows(folder / name / "corpus.jsonl.gz", "_id", "title", "text")}
+        questions = {row["_id"]: row["text"] for row in _rows(folder / name / "queries.jsonl", "_id", "text")}
+        held_out = {row["_id"] for row in _rows(folder / name / "answers.jsonl", "_id") if row.get("in_xquad_context")}
         lines = (folder / name / "qrels.tsv").read_text(encoding="utf-8").splitlines()[1:]
         for question, passage in (line.split("\t")[:2] for line in lines):
             if question not in held_out:
@@ -111,9 +112,9 @@ def _questions_with_passages(folder: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _evidence(folder: Path) -> Iterator[tuple[str, str, str]]:
-    for row in _rows(folder / "amazon_hetpqa_gen" / "train.jsonl"):
+    for row in _rows(folder / "amazon_hetpqa_gen" / "train.jsonl", "question", "candidate"):
         yield row["question"], row["candidate"], "hetpqa"
-    for row in _rows(folder / "policyqa" / "dev.jsonl.gz"):
+    for row in _rows(folder / "policyqa" / "dev.jsonl.gz", "question", "title", "context"):
         yield row["question"], f"{row['title']}\n{row['context'][:1200]}", f"policyqa/{row['title']}"
 
 
@@ -122,7 +123,7 @@ def _intents(folder: Path, seed: int) -> Iterator[tuple[str, str, str]]:
     shuffler = random.Random(seed)
     for name in ("banking77", "bitext_intents"):
         by_intent: dict[str, list[str]] = {}
-        for row in _rows(folder / name / "train.jsonl"):
+        for row in _rows(folder / name / "train.jsonl", "intent", "text"):
             by_intent.setdefault(row["intent"], []).append(row["text"])
         for intent, utterances in by_intent.items():
             shuffler.shuffle(utterances)
@@ -132,19 +133,57 @@ def _intents(folder: Path, seed: int) -> Iterator[tuple[str, str, str]]:
 
 def _english(folder: Path) -> Iterator[str]:
     for name in ("mtrag_fiqa", "mtrag_clapnq"):
-        yield from (row["answer"] for row in _rows(folder / name / "answers.jsonl.gz") if row["answer"])
-    yield from (row["candidate"] for row in _rows(folder / "amazon_hetpqa_gen" / "train.jsonl"))
-    yield from (row["context"][:800] for row in _rows(folder / "policyqa" / "dev.jsonl.gz"))
-    yield from (row["text"] for row in _rows(folder / "banking77" / "train.jsonl"))
+        yield from (row["answer"] for row in _rows(folder / name / "answers.jsonl.gz", "answer") if row["answer"])
+    yield from (row["candidate"] for row in _rows(folder / "amazon_hetpqa_gen" / "train.jsonl", "candidate"))
+    yield from (row["context"][:800] for row in _rows(folder / "policyqa" / "dev.jsonl.gz", "context"))
+    yield from (row["text"] for row in _rows(folder / "banking77" / "train.jsonl", "text"))
 
 
-def authored() -> tuple[list[Entry], list[Entry]]:
-    """The entries of written.jsonl: those that are learnt from, and those that are not, which stay the same as more come."""
+def authored(skipped: Skipped | None = None) -> tuple[list[Entry], list[Entry]]:
+    """The entries of written.jsonl: those that are learnt from, and those that are not, which stay the same as more come.
+
+    Entries that lack a question or an answer, and replies that state what their answer does not, are left out and `skipped`.
+    """
+    skipped = Skipped() if skipped is None else skipped
     learnt: list[Entry] = []
     unseen: list[Entry] = []
-    for row in _rows(PAIRS):
-        (learnt if zlib.crc32(row["en"][0].encode()) % UNSEEN else unseen).append(row)
+    for where, row in sound_rows(PAIRS, ("topic", "en", "zh", "en_answer", "zh_answer"), skipped):
+        if not (
+            empty := missing(row, ("topic", "en_answer", "zh_answer"))
+            or next((own for own in ("en", "zh") if not _asks(row[own])), "")
+        ):
+            entry = _faithful(row, where, skipped)
+            (learnt if zlib.crc32(row["en"][0].encode()) % UNSEEN else unseen).append(entry)
+        else:
+            skipped.add(where, f"nothing usable under {empty!r}")
     return learnt, unseen
+
+
+def _asks(questions: object) -> bool:
+    """Whether these are ways to ask: three texts or more, none of them empty."""
+    return isinstance(questions, list) and len(questions) > 2 and all(isinstance(one, str) and one.strip() for one in questions)
+
+
+def _faithful(entry: Entry, where: str, skipped: Skipped) -> Entry:
+    """The entry without replies that are empty or state figures that its answer does not."""
+    dropped = set()
+    for own in ("en", "zh"):
+        for key in (f"{own}_reply", f"{own}_false", f"{own}_next"):
+            if (given := entry.get(key)) is None:
+                continue
+            texts = [given] if key.endswith("_reply") else given
+            if (
+                not isinstance(texts, list)
+                or len(texts) != 1 + (not key.endswith("_reply"))
+                or not all(isinstance(text, str) and text.strip() for text in texts)
+            ):
+                skipped.add(where, f"nothing usable under {key!r}")
+            elif figures := invented(texts[-1], entry[f"{own}_answer"]):
+                skipped.add(where, f"{key!r} states {', '.join(figures)}, the answer does not")
+            else:
+                continue
+            dropped.add(key)
+    return {key: value for key, value in entry.items() if key not in dropped}
 
 
 def _authored_parallel(entries: list[Entry]) -> Iterator[tuple[str, str]]:
@@ -164,12 +203,10 @@ def _authored_pairs(entries: list[Entry]) -> Iterator[tuple[str, str, str]]:
             yield row[own][2], row[other][0], group
 
 
-def _rows(path: Path) -> Iterable[dict[str, Any]]:
+def _rows(path: Path, *keys: str) -> Iterable[dict[str, Any]]:
     if not path.is_file():
         raise _missing(path)
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+    return [row for _, row in sound_rows(path, keys, Skipped())]
 
 
 def _is_common(word: str) -> bool:
