@@ -87,13 +87,7 @@ def tune_generator(
     started = time.monotonic()
     generator = TransformersGenerator(base)
     skipped = Skipped()
-    learnt, unseen = authored(skipped)
-    lessons = [lesson for language in LANGUAGES for lesson in written_lessons(learnt, language, plan.seed, ROUNDS)]
-    lessons += public_lessons(data, plan.seed, skipped) if data else []
-    brought = [lesson for path in own for lesson in own_lessons(path, skipped)]
-    drawn = plan.steps * plan.lessons - len(brought)  # no more than a run draws
-    lessons = brought + random.Random(plan.seed).sample(lessons, min(len(lessons), max(drawn, 0)))
-    held_out = [lesson for language in LANGUAGES for lesson in written_lessons(unseen, language, plan.seed)]
+    lessons, held_out = _lessons(plan, data, own, skipped)
     faulty = len(skipped)
     rows = _rows(generator, lessons, shops, skipped)
     watched = _rows(generator, held_out[:: max(len(held_out) // VALIDATED, 1)], shops)
@@ -124,6 +118,17 @@ def tune_generator(
     )
     (out / "adapter" / "README.md").write_text(text, encoding="utf-8")
     return figures
+
+
+def _lessons(plan: Plan, data: Path | None, own: Sequence[Path], skipped: Skipped) -> tuple[list[Lesson], list[Lesson]]:
+    """What is learnt, no more of it than the run draws, a shop's own lessons whole; and lessons of entries that are not."""
+    learnt, unseen = authored(skipped)
+    lessons = [lesson for language in LANGUAGES for lesson in written_lessons(learnt, language, plan.seed, ROUNDS)]
+    lessons += public_lessons(data, plan.seed, skipped) if data else []
+    brought = [lesson for path in own for lesson in own_lessons(path, skipped)]
+    drawn = max(plan.steps * plan.lessons - len(brought), 0)
+    held_out = [lesson for language in LANGUAGES for lesson in written_lessons(unseen, language, plan.seed)]
+    return brought + random.Random(plan.seed).sample(lessons, min(len(lessons), drawn)), held_out
 
 
 def _curves(folder: Path) -> Callable[[int, dict[str, float]], None]:
