@@ -160,7 +160,7 @@ def test_base_and_adapter_side_by_side(scripted: dict[str, ScriptedGenerator], s
     assert plain["systems"]["Shoptalk"]["languages"]["zh"]["F1"]["n"] == 1
 
 
-@pytest.mark.parametrize("models", [ModelSettings(), ModelSettings(adapter="tuned", api_url="http://127.0.0.1:1")])
+@pytest.mark.parametrize("models", [ModelSettings(adapter=""), ModelSettings(adapter="tuned", api_url="http://127.0.0.1:1")])
 def test_base_needs_an_adapter(tmp_path: Path, models: ModelSettings) -> None:
     with pytest.raises(SettingsError, match=r"an adapter in models\.adapter, .*; set it or leave out --base"):
         evaluate_reader(Settings(fakes=True, models=models), write(tmp_path / "a", a_jsonl=ROWS), base=True)

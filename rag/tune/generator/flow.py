@@ -91,7 +91,6 @@ def tune_generator(
     faulty = len(skipped)
     rows = _rows(generator, lessons, shops, skipped)
     watched = _rows(generator, held_out[:: max(len(held_out) // VALIDATED, 1)], shops)
-    out.mkdir(parents=True, exist_ok=True)
     model = adapted(generator.load().model, plan)
     train(model, rows, watched, plan, out, _curves(out / "curves"))
     model.peft_config["default"].base_model_name_or_path = base.name  # where it lay here tells nobody anything
