@@ -106,7 +106,7 @@ class AnswerSettings(Section):
     support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
     prompt: str = "auto"  # "tuned" or "general", or a folder of your own; auto: "tuned" for an adapter and our own models
     examples: int = Field(2, ge=0, le=6)  # vetted FAQs shown to the generator as worked examples; never in the tuned prompt
-    prompt_tokens: int = Field(600, ge=100)
+    prompt_tokens: int | None = Field(None, ge=100)  # unset: 600 for the tuned prompt, 2000 for any other
     new_tokens: int = Field(96, ge=1)
     question_characters: int = Field(2000, ge=10)  # what is longer is cut, and the shopper is told
     history_turns: int = Field(6, ge=0)

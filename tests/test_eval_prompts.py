@@ -54,7 +54,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     (shop / "warranty.md").write_text(f"# Warranty\n\n{WARRANTY}\n", encoding="utf-8")
     (shop / "baoxiu.md").write_text("# 保修\n\n头灯保修 3 年。\n", encoding="utf-8")
     (shop / "faq.csv").write_text(FAQ, encoding="utf-8")
-    policy = AnswerSettings(rungs=("generated",), refuse_below_en=0, refuse_below_zh=0, prompt_tokens=2000)
+    policy = AnswerSettings(rungs=("generated",), refuse_below_en=0, refuse_below_zh=0)
     made = Settings(home=folder / "home", corpus=shop, fakes=True, answer=policy, retrieve=RetrieveSettings(passages=2))
     build.run_ingest(made)
     return made

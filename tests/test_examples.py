@@ -144,7 +144,7 @@ def test_examples_give_way_first() -> None:
 
 @pytest.mark.parametrize(("family", "messages"), [("general", 6), ("tuned", 2)])
 def test_serving_shows_them_but_not_in_the_tuned_prompt(family: str, messages: int) -> None:
-    parts = make_parts(["Found: It runs for 12 h. [1]"], prompt_tokens=2000, today=TODAY)
+    parts = make_parts(["Found: It runs for 12 h. [1]"], today=TODAY)
     parts = replace(parts, prompt=FAMILIES[family], examples=chooser())
     collect(answer("How long is the battery life of the Ember 400 headlamp?", (), parts))
     assert isinstance(parts.generator, ScriptedGenerator)
@@ -153,7 +153,7 @@ def test_serving_shows_them_but_not_in_the_tuned_prompt(family: str, messages: i
 
 def test_a_faq_in_the_excerpts_is_not_shown_twice() -> None:
     parts = replace(
-        make_parts([NONE], [LABEL, REFUND, LAMPS], prompt_tokens=2000, rungs=("generated",)),
+        make_parts([NONE], [LABEL, REFUND, LAMPS], rungs=("generated",)),
         prompt=FAMILIES["general"],
         examples=chooser([LABEL, REFUND, LAMPS], 6),
     )

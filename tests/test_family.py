@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rag.answer.family import FAMILIES, prompt_folder
+from rag.answer.family import FAMILIES, prompt_folder, prompt_tokens
 from rag.answer.prompt import TUNED, fill
 from rag.errors import SettingsError
 from rag.models.resolve import is_tuned
@@ -48,6 +48,11 @@ def test_every_family_asks_for_the_form_that_is_read() -> None:
 )
 def test_auto_goes_by_the_generator(models: ModelSettings, family: str, tmp_path: Path) -> None:
     assert prompt_folder("auto", is_tuned(models, tmp_path)) == FAMILIES[family]
+
+
+def test_the_general_prompt_has_more_room(own: Path) -> None:
+    assert [prompt_tokens(None, folder) for folder in (TUNED, FAMILIES["general"], own)] == [600, 2000, 2000]
+    assert prompt_tokens(700, TUNED) == prompt_tokens(700, own) == 700
 
 
 def test_a_folder_of_its_own(own: Path) -> None:

@@ -16,7 +16,13 @@ from rag.types import Language
 
 AUTO = "auto"
 FAMILIES = {path.name: path for path in sorted(TUNED.parent.iterdir()) if path.is_dir()}
+TOKENS = {True: 600, False: 2000}  # of a whole prompt, the tuned one or another, whose instructions and examples take their part
 HOLES = {"system": ("shop",), "user": ("passages", "history", "question"), "history": ("turns",)}
+
+
+def prompt_tokens(given: int | None, folder: Path) -> int:
+    """What answer.prompt_tokens comes to for the prompt in that folder."""
+    return TOKENS[folder == TUNED] if given is None else given
 
 
 def prompt_folder(name: str, tuned: bool) -> Path:

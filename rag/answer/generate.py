@@ -12,6 +12,7 @@ from datetime import date
 from rag.answer.check import check, claims
 from rag.answer.cite import Supported, cite
 from rag.answer.evidence import is_official
+from rag.answer.family import prompt_tokens
 from rag.answer.guard import printable
 from rag.answer.parts import Case, Reply
 from rag.answer.prompt import TUNED, Example, Excerpt, Prompt, render
@@ -94,8 +95,8 @@ def build_prompt(case: Case) -> Prompt:
     if parts.examples and parts.prompt != TUNED:
         ids = {passage.chunk.id for passage, _ in shown}
         examples = parts.examples.chosen(case.query, ids, policy.today or date.today())
-    shop = parts.shops[case.language]
-    return render(case.query, turns, shown, shop, parts.generator.count, policy.prompt_tokens, parts.prompt, examples)
+    shop, tokens = parts.shops[case.language], prompt_tokens(policy.prompt_tokens, parts.prompt)
+    return render(case.query, turns, shown, shop, parts.generator.count, tokens, parts.prompt, examples)
 
 
 def excerpts(case: Case) -> list[Excerpt]:

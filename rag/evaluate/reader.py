@@ -15,7 +15,7 @@ import numpy as np
 
 from rag import build
 from rag.answer.check import MARKER
-from rag.answer.family import prompt_folder
+from rag.answer.family import prompt_folder, prompt_tokens
 from rag.answer.prompt import TUNED, Excerpt, Prompt, render
 from rag.answer.reply import bare, declines
 from rag.answer.similarity import Similarity
@@ -128,7 +128,8 @@ def _ask(
     shops: dict[Language, str] = {"en": settings.shop.name_en, "zh": settings.shop.name_zh}
     policy = settings.answer
     folder = prompt_folder(policy.prompt, is_tuned(settings.models, settings.home))
-    reader = Reader(generator, similarity, shops, policy.prompt_tokens, policy.new_tokens, folder)
+    tokens = prompt_tokens(policy.prompt_tokens, folder)
+    reader = Reader(generator, similarity, shops, tokens, policy.new_tokens, folder)
     own = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()  # how passages are cut is part of what is measured
     key = fingerprint(settings, own, generator.fingerprint)
     keys = {e.id: hashlib.sha256(f"{key}\0{e!r}".encode()).hexdigest()[:16] for e in chosen.exercises}
