@@ -86,11 +86,7 @@ def tune_generator(
     started = time.monotonic()
     generator = TransformersGenerator(base)
     skipped = Skipped()
-    learnt, unseen = authored(skipped)
-    lessons = [lesson for language in LANGUAGES for lesson in written_lessons(learnt, language, plan.seed, ROUNDS)]
-    lessons += public_lessons(data, plan.seed, skipped) if data else []
-    lessons += [lesson for path in own for lesson in own_lessons(path, skipped)]
-    held_out = [lesson for language in LANGUAGES for lesson in written_lessons(unseen, language, plan.seed)]
+    lessons, held_out = _lessons(data, own, plan.seed, skipped)
     faulty = len(skipped)
     rows = _rows(generator, lessons, shops, skipped)
     watched = _rows(generator, held_out[:: max(len(held_out) // VALIDATED, 1)], shops)
@@ -121,6 +117,15 @@ def tune_generator(
     )
     (out / "adapter" / "README.md").write_text(text, encoding="utf-8")
     return figures
+
+
+def _lessons(data: Path | None, own: Sequence[Path], seed: int, skipped: Skipped) -> tuple[list[Lesson], list[Lesson]]:
+    """Those that are learnt from, and those that are not."""
+    learnt, unseen = authored(skipped)
+    lessons = [lesson for language in LANGUAGES for lesson in written_lessons(learnt, language, seed, ROUNDS)]
+    lessons += public_lessons(data, seed, skipped) if data else []
+    lessons += [lesson for path in own for lesson in own_lessons(path, skipped)]
+    return lessons, [lesson for language in LANGUAGES for lesson in written_lessons(unseen, language, seed)]
 
 
 def _curves(folder: Path) -> Callable[[int, dict[str, float]], None]:
