@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from rag.__main__ import main
+from rag.errors import ModelFailed
+from rag.types import Passage, Query
 
 RETURNS = "# Returns\n\nYou can return a lamp within 30 days of delivery. The refund takes 5 working days.\n"
 FAQ = "question,answer,language\nHow do I reset the lamp?,Hold the button for 10 s until the light blinks.,en\n"
@@ -152,3 +154,23 @@ def test_odd_questions_get_a_polite_answer(
     assert run(monkeypatch, "ask", "--batch", "odd.jsonl") == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(answers) == len(odd) and all(answer["answer"].strip() for answer in answers)
+
+
+def test_a_question_that_fails_does_not_end_the_chat(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "ingest") == 0
+    from rag.retrieve.fuse import FusedSource
+
+    find, lines = FusedSource.find, iter(["first", "How do I reset the lamp?", ""])
+
+    def failing(self: FusedSource, query: Query, k: int) -> list[Passage]:
+        if query.question == "first":
+            raise ModelFailed(expected="vectors", found="a crash", remedy="restart")
+        return find(self, query, k)
+
+    monkeypatch.setattr(FusedSource, "find", failing)
+    monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
+    assert run(monkeypatch, "chat") == 0
+    told = capsys.readouterr()
+    assert "shoptalk: expected vectors; found a crash; restart" in told.err and "Hold the button for 10 s" in told.out

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -20,7 +21,8 @@ import pytest
 from standin import NO_ANSWER, StandIn, free_port, serving
 
 from rag.errors import NoIndex, PortInUse, SettingsError
-from rag.settings import ServeSettings, Settings
+from rag.settings import ServeSettings, Settings, ShopSettings
+from rag.types import Done, Event, History
 from ui.service import check_address, serve
 
 ROOT = Path(__file__).parent.parent
@@ -400,3 +402,25 @@ def ready(client: httpx.Client) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return client.get("/readyz").status_code == 200
     return False
+
+
+def test_a_failure_has_a_sentence_for_the_shopper_with_the_contact_and_the_next_question_works(client: httpx.Client) -> None:
+    shop = ShopSettings()
+    for question, contact, word in (
+        ("fail", shop.contact_en, "went wrong"),
+        ("fail 出错了，怎么办", shop.contact_zh, "出了点问题"),
+    ):
+        told = client.post("/api/answer", json={"question": question}).json()["answer"]
+        assert contact in told and word in told
+    assert client.post("/api/answer", json={"question": "How long?"}).json()["outcome"] == "answered"
+
+
+def test_a_turn_that_was_answered_without_its_generator_is_counted() -> None:
+    class Crippled(StandIn):
+        def _events(self, question: str, history: History) -> Iterator[Event]:
+            for event in super()._events(question, history):
+                yield Done(replace(event.answer, failed="generated")) if isinstance(event, Done) else event
+
+    with serving(Crippled(delay=0)) as client:
+        assert client.post("/api/answer", json={"question": "How long?"}).json()["failed"] == "generated"
+        assert 'shoptalk_failures_total{channel="api",rung="generated"} 1.0' in client.get("/metrics").text

@@ -220,7 +220,7 @@ def test_public_lessons_cite_their_passage_decline_what_is_open_and_leave_measur
 
 
 def test_the_adapter_that_is_written_loads_and_its_card_tells_what_it_was_made_of(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     base = make_llama(tmp_path / "base")
     config = json.loads((base / "config.json").read_text())
@@ -229,8 +229,14 @@ def test_the_adapter_that_is_written_loads_and_its_card_tells_what_it_was_made_o
     monkeypatch.setattr(flow, "JUDGED", 1)
     monkeypatch.setattr(flow, "VALIDATED", 1)
     plan = Plan(steps=2, rank=4, alpha=8, warm_up=1, lessons=1, every=1)
-    figures = flow.tune_generator(base, SHOPS, None, tmp_path / "out", plan, "make it")
+    lesson = {"lang": "en", "passages": [{"text": "You have 14 days."}], "question": "How long?", "reply": "You have 14 days."}
+    long = lesson | {"question": "How long? " * 2000}
+    write(tmp_path / "own.jsonl", [lesson, lesson | {"reply": "You have 15 days."}, long])
+    own = [tmp_path / "own.jsonl"]
+    figures = flow.tune_generator(base, SHOPS, None, tmp_path / "out", plan, "make it", own=own)
     card = (tmp_path / "out" / "adapter" / "README.md").read_text(encoding="utf-8")
+    assert "- the shop's own (brought by the shop): 2 lessons; 2 answer" in card and "and 1 faults of single rows" in card
+    assert f"{own[0]}:3: " in caplog.text and "more than 1600" in caplog.text
     assert "`make it`" in card and "- written (Apache-2.0, written for Shoptalk)" in card
     assert all(f"| {name} | {before} | {after} |" in card for name, (before, after) in figures.items())
     assert list((tmp_path / "out" / "curves").iterdir())

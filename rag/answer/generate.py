@@ -13,13 +13,13 @@ from rag.answer.check import check, claims
 from rag.answer.cite import Supported, cite
 from rag.answer.evidence import is_official
 from rag.answer.family import prompt_tokens
-from rag.answer.guard import printable
+from rag.answer.guard import gives_instructions, printable
 from rag.answer.parts import Case, Reply
-from rag.answer.prompt import TUNED, Example, Excerpt, Prompt, render
+from rag.answer.prompt import TUNED, Example, Excerpt, Prompt, disarm, render
 from rag.answer.rank import Candidate, Said
 from rag.answer.reply import bare, reading
 from rag.errors import ModelFailed, ShoptalkError
-from rag.language import sentences
+from rag.language import detect, sentences
 from rag.types import Passage, Piece, Token
 
 log = logging.getLogger(__name__)
@@ -132,11 +132,13 @@ def states(sentence: Supported, candidate: Candidate) -> bool:
 
 
 def _belongs(case: Case, standing: Sequence[Supported]) -> bool:
-    """Whether the newest sentence stands where the first does, or is itself likely to be what was asked for.
+    """Whether the newest sentence stands where the first does or is likely to be what was asked for, and gives no orders.
 
-    A model that obeys a passage adds its orders behind the answer, word for word as they stand there.
+    Nor may it hold what poses as a prompt, or be in a language that is not ours. A model that obeys a passage adds its orders behind the answer, word for word as they stand there.
     """
     newest = standing[-1]
+    if gives_instructions(newest[0]) or disarm(newest[0]) != newest[0] or detect(newest[0]) is None:
+        return False
     if newest[1].chunk.id == standing[0][1].chunk.id:
         return True
     return any(states(newest, one) for one in case.candidates if one.probability >= case.threshold)

@@ -155,5 +155,5 @@ def _history(turns: Sequence[Turn], language: Language, folder: Path) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(disarm(text).split())
+    line = " ".join(disarm(text[: 4 * _TURN]).split())  # the rest is never shown, however long it is
     return line if len(line) <= _TURN else line[: _TURN - 1] + "…"
