@@ -134,7 +134,8 @@ def states(sentence: Supported, candidate: Candidate) -> bool:
 def _belongs(case: Case, standing: Sequence[Supported]) -> bool:
     """Whether the newest sentence stands where the first does or is likely to be what was asked for, and gives no orders.
 
-    Nor may it hold what poses as a prompt, or be in a language that is not ours. A model that obeys a passage adds its orders behind the answer, word for word as they stand there.
+    Nor may it hold what poses as a prompt, or be in a language that is not ours. A model that obeys a passage adds its orders
+    behind the answer, word for word as they stand there.
     """
     newest = standing[-1]
     if gives_instructions(newest[0]) or disarm(newest[0]) != newest[0] or detect(newest[0]) is None:
