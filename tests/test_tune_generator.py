@@ -228,7 +228,7 @@ def test_the_adapter_that_is_written_loads_and_its_card_tells_what_it_was_made_o
     monkeypatch.setattr(flow, "authored", lambda skipped: (ENTRIES[:12], ENTRIES[12:24]))
     monkeypatch.setattr(flow, "JUDGED", 1)
     monkeypatch.setattr(flow, "VALIDATED", 1)
-    plan = Plan(steps=2, rank=4, alpha=8, warm_up=1, lessons=1, every=1)
+    plan = Plan(steps=2, rank=4, alpha=8, warm_up=1, lessons=2, every=1)
     lesson = {"lang": "en", "passages": [{"text": "You have 14 days."}], "question": "How long?", "reply": "You have 14 days."}
     long = lesson | {"question": "How long? " * 2000}
     write(tmp_path / "own.jsonl", [lesson, lesson | {"reply": "You have 15 days."}, long])
