@@ -25,6 +25,7 @@ from rag.tune.ladder import PENALTIES, Tally, folds, held_out, held_out_scores, 
 from rag.types import Language
 
 FEWEST = 20  # questions a language that are worth fitting on
+GAIN = 0.02  # of the score, cross-validated, for which every question is read: it takes a second or two
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Tuned:
     """One language, fitted: the ladder as it was and as it is now, on the same questions."""
 
     weights: Matrix  # of rag.answer.rank.FEATURES
-    read: Matrix | None  # of rag.answer.rank.READ; None where no generator reads
+    read: Matrix | None  # of rag.answer.rank.READ; None where no generator reads, or what it says does not pay
     thresholds: Thresholds
     found: Mapping[str, float]  # weights of rag.retrieve.confidence.SIGNALS
     penalty: float  # that the weights were fitted with
@@ -113,6 +114,7 @@ def tuned(collected: Collected, language: Language, before: Thresholds, cost: fl
         chosen = replace(chosen, read=limits.read)
         weights = fit([(one.features, one.right) for one in seen], second)
         told = Tally.of([*_verdicts(seen, second, cost, similar), *[0] * (len(mine) - len(seen))])
+        weights = weights if told.score >= after.score + GAIN else None
     found, auc = told_by_scores(mine)
     return Tuned(
         fit([(one.features, one.right) for one in mine], penalty),
