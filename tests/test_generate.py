@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from tiny_models import make_llama
 
+from rag.answer.prompt import render
+from rag.answer.reply import FOUND
 from rag.errors import ModelFailed
 from rag.models.cores import share
 from rag.models.generate import LOOP, Loaded, TransformersGenerator
-from rag.models.resolve import resolve_generator
-from rag.types import Turn
+from rag.models.resolve import ANSWERS, resolve_generator
+from rag.types import Chunk, Kind, Language, Passage, Query, Turn
 
 QUESTION = [Turn("system", "Answer."), Turn("user", "How long does the battery last?")]
 
@@ -206,10 +208,22 @@ def test_a_damaged_model_is_named(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.model
-def test_the_default_speaks_english(tmp_path_factory: pytest.TempPathFactory) -> None:
-    generator = TransformersGenerator(resolve_generator("default", tmp_path_factory.getbasetemp() / "home"))
-    assert "Paris" in reply(generator, [Turn("user", "What is the capital of France?")])
-    assert "force" in reply(generator, [Turn("user", "What is gravity?")], 60)
+@pytest.mark.parametrize(
+    ("language", "text", "question", "told"),
+    [
+        ("en", "The lamp weighs 86 g. It runs for 12 hours.", "How long does the lamp run?", "12 hours"),
+        ("zh", "头灯重 86 克，续航 12 小时。", "头灯有多重？", "86 克"),
+    ],
+)
+def test_the_default_with_its_adapter_answers_from_a_passage(
+    tmp_path_factory: pytest.TempPathFactory, language: Language, text: str, question: str, told: str
+) -> None:
+    base = resolve_generator("default", tmp_path_factory.getbasetemp() / "home")
+    generator = TransformersGenerator(base, ANSWERS)
+    passage = Passage(Chunk("", "", "", 0, Kind.PAGE, "", (), text), 1.0)
+    prompt = render(Query(question, question, language), (), [(passage, text)], "Pinebeck", generator.count, 600)
+    said = reply(generator, list(prompt.messages), 60)
+    assert said.startswith(FOUND) and told in said
 
 
 @pytest.mark.parametrize(("set_before", "expected"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
