@@ -20,6 +20,7 @@ from rag.answer.prompt import TUNED
 from rag.answer.reply import FOUND, NONE
 from rag.evaluate.answers import Asker, fingerprint, on_the_day, silent
 from rag.evaluate.gold import Question, digest, load_gold
+from rag.evaluate.relay import Relay
 from rag.evaluate.result import conclude
 from rag.evaluate.rows import Row, RowFile
 from rag.evaluate.score import Figures
@@ -57,25 +58,12 @@ class Note(BaseModel):
     in_form: bool
 
 
-class Listening:
+class Listening(Relay):
     """The Generator port over another one; what it was asked last and what it said is kept in `heard`."""
 
     def __init__(self, generator: Model) -> None:
-        self._generator = generator
+        super().__init__(generator)
         self.heard: tuple[Sequence[Turn], str] | None = None
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the other."""
-        return self._generator.fingerprint
-
-    def load(self) -> object:
-        """The other's weights."""
-        return self._generator.load()
-
-    def count(self, messages: Sequence[Turn]) -> int:
-        """Tokens of the rendered prompt."""
-        return self._generator.count(messages)
 
     def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
         """The other's pieces; a reply that is closed early is heard as far as it went."""

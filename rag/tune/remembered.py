@@ -7,34 +7,23 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from rag.evaluate.relay import Relay
 from rag.ports import Generator
 from rag.types import Piece, Turn
 
 
-class Remembered:
+class Remembered(Relay):
     """The Generator port over another one."""
 
     def __init__(self, generator: Generator, file: Path) -> None:
-        self._generator, self._file = generator, file
+        super().__init__(generator)
+        self._file = file
         lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
         self._known: dict[str, list[Piece]] = {}
         for line in lines:
             if line.endswith("]]"):  # a killed run may leave half a line
                 key, pieces = json.loads(line)
                 self._known[key] = [Piece(*piece) for piece in pieces]
-
-    @property
-    def fingerprint(self) -> str:
-        """That of the other."""
-        return self._generator.fingerprint
-
-    def load(self) -> object:
-        """The other's weights."""
-        return self._generator.load()
-
-    def count(self, messages: Sequence[Turn]) -> int:
-        """Tokens of the rendered prompt."""
-        return self._generator.count(messages)
 
     def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
         """The pieces that the other gave, or gives now; they are kept when its reply has ended, not when it was stopped."""
