@@ -1,10 +1,10 @@
-"""The composition root: settings -> ready parts. The only file that chooses classes.
+"""The composition root: settings -> ready parts. With rag.loading, which loads models, the only file that chooses classes.
 
 settings -> embedder ----> ingest ----> generation N (live)
                |                             |
                +--> dense --+                |
                             fused -> answer()|-> events -> recorder
-settings -> generator ------------^
+settings -> selector, generator --^
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.ports import Embedder, Generator, Progress, Reranker
+from rag.loading import build_embedder, build_generator, build_reranker, build_selector
+from rag.ports import Embedder, Generator, Progress, Reranker, Selector
 from rag.settings import Settings
 from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Passage, Query, Refused
 
@@ -31,60 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 ANYTHING = Filter()
-
-
-def build_embedder(settings: Settings) -> Embedder:
-    """Cheap until the first embed(): weights load lazily."""
-    if settings.fakes:
-        from rag.fakes import HashEmbedder
-
-        return HashEmbedder()
-    from rag.models.embed import SentenceEmbedder
-    from rag.models.resolve import resolve_embedder
-
-    models = settings.models
-    return SentenceEmbedder(
-        resolve_embedder(models.embedder), models.device, models.threads, models.batch_size, models.embedder_dtype
-    )
-
-
-def build_generator(settings: Settings) -> Generator:
-    """A local model, or a client when models.api_url is set. Raises ModelMissing."""
-    if settings.fakes:
-        from rag.fakes import ScriptedGenerator
-
-        return ScriptedGenerator()
-    models = settings.models
-    if models.api_url:
-        from rag.models.api import ApiGenerator
-
-        return ApiGenerator(models.api_url, models.generator, models.api_key)
-    from rag.models.generate import TransformersGenerator
-    from rag.models.resolve import resolve_adapter, resolve_generator
-
-    folder = resolve_generator(models.generator, settings.home)
-    adapter = resolve_adapter(models.adapter, models.generator, settings.home)
-    return TransformersGenerator(
-        folder, adapter, models.dtype, models.device, models.threads, models.prefix_cache, models.prompt_lookup
-    )
-
-
-def build_reranker(settings: Settings, embedder: Embedder) -> Reranker | None:
-    """What models.reranker names, loaded: a wrong one is told at the start. Raises ModelMissing, ModelFailed."""
-    from rag.models.rerank import LATE, CrossEncoderReranker, LateInteractionReranker
-    from rag.models.resolve import resolve_reranker
-
-    models = settings.models
-    if not models.reranker:
-        return None
-    reranker: Reranker
-    if models.reranker == LATE:
-        reranker = LateInteractionReranker(embedder)
-    else:
-        folder, tokens = resolve_reranker(models.reranker), settings.retrieve.rerank_tokens
-        reranker = CrossEncoderReranker(folder, models.device, models.threads, tokens, models.batch_size, models.embedder_dtype)
-    reranker.load()
-    return reranker
 
 
 def build_generations(settings: Settings) -> Generations:
@@ -151,7 +98,14 @@ def searching(settings: Settings) -> Iterator[tuple[Search, Generation]]:
         generation.store.close()
 
 
-def build_parts(settings: Settings, generation: Generation, search: Search, embedder: Embedder, generator: Generator) -> Parts:
+def build_parts(
+    settings: Settings,
+    generation: Generation,
+    search: Search,
+    embedder: Embedder,
+    generator: Generator,
+    selector: Selector | None = None,
+) -> Parts:
     """What answer() is handed for one generation."""
     from rag.answer.catalogue import Catalogue, product_names, row_names
     from rag.answer.examples import FaqExamples
@@ -163,6 +117,7 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
     from rag.retrieve.products import Products
 
     chunks, shop = list(generation.store.chunks()), settings.shop
+    chosen_by = selector.fingerprint if selector else ""
     return Parts(
         source=search.source,
         rewrite=search.rewrite,
@@ -175,7 +130,8 @@ def build_parts(settings: Settings, generation: Generation, search: Search, embe
         contacts={"en": shop.contact_en, "zh": shop.contact_zh},
         shops={"en": shop.name_en, "zh": shop.name_zh},
         names=product_names(chunks),
-        fitted=fitted(settings.home, embedder.fingerprint).for_generator(generator.fingerprint),
+        fitted=fitted(settings.home, embedder.fingerprint, chosen_by).for_generator(generator.fingerprint),
+        selector=selector,
         prompt=prompt_folder(settings.answer.prompt, is_tuned(settings.models, settings.home)),
         examples=FaqExamples.of(chunks, generation.store, embedder, settings.answer.examples),
         catalogue=Catalogue.of(chunks, search.source.entities.mentioned, Products(row_names(chunks)).mentioned),
@@ -202,6 +158,7 @@ class Assistant:
         self._embedder = build_embedder(settings)
         self._generator = generator or build_generator(settings)
         self._reranker = build_reranker(settings, self._embedder)
+        self._selector = build_selector(settings)
         self._generations = build_generations(settings)
         settings.home.mkdir(parents=True, exist_ok=True)
         self._recorder = Recorder(settings.database_url or f"sqlite:///{settings.home / 'record.sqlite'}", as_dict)
@@ -247,6 +204,8 @@ class Assistant:
     def warm_up(self) -> None:
         """Load the weights now, so that the first shopper does not wait for them."""
         self._embedder.embed(["warm up"])
+        if self._selector:
+            self._selector.load()
         self._generator.load()
 
     def contact(self, language: Language) -> str:
@@ -267,6 +226,7 @@ class Assistant:
             "documents": str(len(manifest.documents)),
             "chunks": str(manifest.count),
             "embedder": self._embedder.fingerprint,
+            "selector": self._selector.fingerprint if self._selector else "",
             "generator": self._generator.fingerprint,
         }
 
@@ -291,7 +251,8 @@ class Assistant:
     def _open(self) -> Live:
         generation = self._generations.open(self._embedder.fingerprint)
         search = build_search(self._settings, generation, self._embedder, self._reranker)
-        return Live(generation, search, build_parts(self._settings, generation, search, self._embedder, self._generator))
+        parts = build_parts(self._settings, generation, search, self._embedder, self._generator, self._selector)
+        return Live(generation, search, parts)
 
     def _record(self, conversation: str, question: str, history: History, answer: Answer) -> None:
         try:

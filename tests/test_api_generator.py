@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from rag.build import build_generator
 from rag.errors import ModelFailed
+from rag.loading import build_generator
 from rag.models.api import ApiGenerator
 from rag.settings import load
 from rag.types import Turn

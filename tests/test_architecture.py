@@ -17,22 +17,24 @@ LEVELS = (
     {"language", "wording"},
     {"settings", "ports"},
     STAGES,
-    {"build", "terminal"},
+    {"loading", "terminal"},
+    {"build"},
     {"searching", "__main__", "evaluate", "ui"},
     {"tune"},
 )
 TUNE = {
     "rag/tune/retriever/",
-    "rag/tune/reranker/",
+    "rag/tune/selector/",
     "rag/tune/generator/",
     "rag/tune/schedule.py",
 }  # a model is taught with the framework at hand
+SELECTS = {"rag/models/joint.py", "rag/models/selector.py"}
 DOORS = {
     "chromadb": {"rag/index/chroma.py"},
     "sentence_transformers": {"rag/models/embed.py", "rag/models/rerank.py"} | TUNE,
     "langchain_text_splitters": {"rag/ingest/chunk.py"},
-    "transformers": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"} | TUNE,
-    "torch": {"rag/models/embed.py", "rag/models/rerank.py", "rag/models/generate.py", "rag/models/convert.py"} | TUNE,
+    "transformers": {f"rag/models/{name}.py" for name in ("embed", "rerank", "generate", "convert")} | SELECTS | TUNE,
+    "torch": {f"rag/models/{name}.py" for name in ("embed", "rerank", "generate", "convert")} | SELECTS | TUNE,
     "peft": {"rag/models/adapter.py", "rag/tune/generator/"},
     "gradio": {"ui/"},
 }

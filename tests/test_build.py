@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tiny_models import make_adapter, make_llama
 
-from rag.build import build_generator
 from rag.errors import ModelMissing
+from rag.loading import build_generator
 from rag.models import generate
 from rag.models.generate import TransformersGenerator
 from rag.models.lookup import Lookup

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rag import build
+from rag import build, loading
 from rag.__main__ import app
 from rag.errors import ModelFailed, SettingsError
 from rag.evaluate.gold import Question, Source
@@ -62,7 +62,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 def script(monkeypatch: pytest.MonkeyPatch, *replies: str | Exception) -> ScriptedGenerator:
     generator = ScriptedGenerator(replies)
-    monkeypatch.setattr(build, "build_generator", lambda settings: generator)
+    monkeypatch.setattr(loading, "build_generator", lambda settings: generator)
     return generator
 
 

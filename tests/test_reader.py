@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rag import build
+from rag import loading
 from rag.__main__ import app
 from rag.answer.similarity import Similarity
 from rag.errors import ModelFailed, SettingsError
@@ -43,7 +43,7 @@ def row(text: str, outcome: str = "answered") -> Row:
 def scripted(monkeypatch: pytest.MonkeyPatch) -> dict[str, ScriptedGenerator]:
     """Adapter -> its generator, with REPLIES; the base answers everything with "90 g", even what the passage leaves open."""
     made = {"": ScriptedGenerator(["90 g."] * 3), "tuned": ScriptedGenerator(REPLIES)}
-    monkeypatch.setattr(build, "build_generator", lambda settings: made[settings.models.adapter])
+    monkeypatch.setattr(loading, "build_generator", lambda settings: made[settings.models.adapter])
     return made
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from tiny_models import make_bert, make_reranker
 
-from rag.build import build_reranker
 from rag.errors import ModelFailed, ModelMissing
 from rag.fakes import HashEmbedder
+from rag.loading import build_reranker
 from rag.models.embed import SentenceEmbedder
 from rag.models.rerank import CrossEncoderReranker, LateInteractionReranker
 from rag.ports import Vectors

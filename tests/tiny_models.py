@@ -70,8 +70,8 @@ def make_adapter(base: Path, folder: Path, seed: int = 1) -> Path:
     return folder
 
 
-def make_bert(folder: Path, hidden: int = 16, window: int = 24) -> Path:
-    """A one-layer sentence-transformers model with mean pooling and normalised vectors."""
+def make_bert(folder: Path, hidden: int = 16, window: int = 24, layers: int = 1) -> Path:
+    """A sentence-transformers model with mean pooling and normalised vectors."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Normalize, Transformer
@@ -91,7 +91,7 @@ def make_bert(folder: Path, hidden: int = 16, window: int = 24) -> Path:
     config = BertConfig(
         vocab_size=tokenizer.get_vocab_size(),
         hidden_size=hidden,
-        num_hidden_layers=1,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
         max_position_embeddings=64,

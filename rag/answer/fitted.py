@@ -1,7 +1,7 @@
-"""What is fitted on gold questions for one embedder, by language, as a TOML file: when to answer, and with what.
+"""What is fitted on gold questions for one embedder and selector, by language, as a TOML file: when to answer, and with what.
 
 The file beside this one comes with Shoptalk, for the default embedder. `python -m rag tune answers` writes another into a home,
-where it counts as long as the index is made with the embedder that it was fitted for.
+where it counts as long as these are the models in use.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 _HEAD = """\
 # Fitted by `python -m rag tune answers` on {questions}; the meaning of each weight is in rag/answer/rank.py.
 embedder = "{embedder}"
+selector = "{selector}"
 generator = "{generator}"  # that the weights "read" are for
 wrong_cost = {wrong_cost}  # of a wrong answer, where a right one earns 1 and declining nothing
 """
@@ -44,7 +45,7 @@ class Thresholds:
     read: float  # likelihood of the best unit, once a generator has read the passages, from which there is an answer
 
 
-# Of an embedder that nothing was fitted for: rather too high than too low.
+# Of models that nothing was fitted for: rather too high than too low.
 CAUTIOUS: Mapping[Language, Thresholds] = {
     "en": Thresholds(0.4, 0.4, 0.9, 0.4),
     "zh": Thresholds(0.4, 0.4, 0.9, 0.4),
@@ -66,20 +67,24 @@ class Fitted:
     questions: str = ""  # what it was fitted on
     generator: str = ""  # fingerprint
     read: Mapping[Language, Matrix] = field(default_factory=dict)
+    selector: str = ""  # fingerprint; empty: none
 
-    def is_for(self, fingerprint: str) -> bool:
-        """Whether the embedder is the one it was fitted for; in what type of number it computes changes too little to matter."""
-        return _model(fingerprint) == _model(self.embedder)
+    def is_for(self, embedder: str, selector: str = "") -> bool:
+        """Whether these are the models it was fitted for; in what type of number they compute changes too little to matter."""
+        return _model(embedder) == _model(self.embedder) and _model(selector) == _model(self.selector)
 
     def for_generator(self, fingerprint: str) -> Fitted:
         """This; without weights for what a generator says unless it is the one that they were fitted for."""
         return self if fingerprint == self.generator else replace(self, read={})
 
-    def for_embedder(self, fingerprint: str) -> Fitted:
-        """This; for an embedder that it was not fitted for with cautious thresholds, and without confidence in passages."""
-        if self.is_for(fingerprint):
+    def for_models(self, embedder: str, selector: str = "") -> Fitted:
+        """This; for models that it was not fitted for with cautious thresholds, and without confidence in passages."""
+        if self.is_for(embedder, selector):
             return self
-        log.info("thresholds are fitted for %s, not %s: run `python -m rag tune answers`", self.embedder, fingerprint)
+        own = f"{self.embedder} and {self.selector or 'no selector'}"
+        log.info(
+            "thresholds are fitted for %s, not %s and %s: run `python -m rag tune answers`", own, embedder, selector or "none"
+        )
         return replace(self, thresholds=CAUTIOUS, found={}, read={})
 
     def chosen(self, policy: AnswerSettings) -> dict[Language, Thresholds]:
@@ -89,7 +94,11 @@ class Fitted:
     def as_toml(self) -> str:
         """The file's text: the same numbers make the same bytes."""
         head = _HEAD.format(
-            questions=self.questions, embedder=self.embedder, generator=self.generator, wrong_cost=self.wrong_cost
+            questions=self.questions,
+            embedder=self.embedder,
+            selector=self.selector,
+            generator=self.generator,
+            wrong_cost=self.wrong_cost,
         )
         tables = [
             _table(language, dict(zip(FEATURES, self.weights[language], strict=True)))
@@ -120,12 +129,12 @@ def _chosen(policy: AnswerSettings, language: Language, fitted: Thresholds) -> T
     )
 
 
-def fitted(home: Path, embedder: str) -> Fitted:
-    """The home's own if it is for this embedder, else what comes with Shoptalk. Raises SettingsError as read_fitted does."""
+def fitted(home: Path, embedder: str, selector: str = "") -> Fitted:
+    """The home's own if it is for these models, else what comes with Shoptalk. Raises SettingsError as read_fitted does."""
     own = home / NAME
-    if own.is_file() and (found := read_fitted(own)).is_for(embedder):
+    if own.is_file() and (found := read_fitted(own)).is_for(embedder, selector):
         return found
-    return shipped().for_embedder(embedder)
+    return shipped().for_models(embedder, selector)
 
 
 @functools.lru_cache(maxsize=1)
@@ -150,6 +159,7 @@ def read_fitted(file: Path) -> Fitted:
                 for language in LANGUAGES
                 if "read" in tables[language]
             },
+            selector=str(tables.get("selector", "")),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(

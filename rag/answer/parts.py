@@ -20,7 +20,7 @@ from rag.answer.rank import Candidate, Ranker, Said
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity
-from rag.ports import Embedder, Generator, PassageSource
+from rag.ports import Embedder, Generator, PassageSource, Selector
 from rag.settings import AnswerSettings
 from rag.types import Answer, Citation, History, Language, Outcome, Passage, Query
 from rag.wording import say
@@ -48,12 +48,14 @@ class Parts:
     fitted: Fitted = field(default_factory=shipped)
     catalogue: Catalogue = field(default_factory=Catalogue)
     prompt: Path = TUNED  # folder of the prompt's files
+    selector: Selector | None = None
     examples: FaqExamples | None = None  # for a prompt that nothing was tuned for
 
     @cached_property
     def ranker(self) -> Ranker:
         """Weighs candidates; it remembers vectors, so it lives as long as the parts."""
-        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder), self.fitted.weights, self.fitted.read)
+        fitted = self.fitted
+        return Ranker(self.rarity, Subjects(self.names), Similarity(self.embedder), fitted.weights, fitted.read, self.selector)
 
     @cached_property
     def aside(self) -> Aside:

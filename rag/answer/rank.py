@@ -6,9 +6,10 @@ P(unit) = exp(w . f(unit)) / (1 + sum over all units of exp(w . f)), so candidat
 
 from __future__ import annotations
 
+import functools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity, term_set
 from rag.answer.units import Unit, units
 from rag.language import fold
+from rag.ports import Scores, Selector
 from rag.types import Chunk, Kind, Language, Passage, Query
 
 # One column each, in this order. cos_*: cosines; cov_*: share, by rarity, of what is asked.
@@ -52,6 +54,7 @@ FEATURES = (
     "unit",  # 1: a quantity in the unit asked for, -1: none, 0: no unit is asked for
     "abroad",  # the unit speaks of prices or stock of another country than shoppers of this language live in
     "quantity",  # 1: a number is asked for and there, -1: asked for and missing, 0: not asked for
+    "states",  # a fifth of the selector's logit that the unit states what is asked; 0 where there is no selector
 )
 # Columns once a generator has read the passages, few because few questions teach their weights.
 READ = (
@@ -68,6 +71,8 @@ _ASKS_QUANTITY = re.compile(
     r"多少|几|多久|多长|多重|多远|多大|多高|价"
 )
 _NUMBER = re.compile(r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|twice|once)\b|[一二两三四五六七八九十百千]")
+
+_STATED = 5.0  # the selector's logits are divided by it, so that a penalty on weights means the same for all columns
 
 # Who writes Chinese pays in yuan and is served from China; who writes English, elsewhere. Unless they say otherwise.
 _ABROAD: dict[Language, re.Pattern[str]] = {
@@ -86,6 +91,11 @@ class Candidate:
     probability: float
     passage: Passage
     unit: Unit
+
+
+def headed(unit: Unit) -> str:
+    """A unit with what it is about."""
+    return f"{unit.subject}: {unit.text}"
 
 
 def likelihoods(scores: Matrix) -> Matrix:
@@ -109,6 +119,7 @@ class Ranker:
     similarity: Similarity
     weights: Mapping[Language, Matrix]
     read: Mapping[Language, Matrix] = field(default_factory=dict)  # of READ
+    selector: Selector | None = None
 
     def rank(self, query: Query, passages: Sequence[Passage], said: Said | None = None) -> list[Candidate]:
         """All units of `passages`, the likeliest first; the probabilities sum to less than 1, the rest is "none of them".
@@ -132,10 +143,21 @@ class Ranker:
         rows = [
             row
             for place, passage in enumerate(passages)
-            for its in [{"rank": 1 / (place + 1), "share": belief[place] / sum(belief), "best": best}]
+            for its in [{"rank": 1 / (place + 1), "share": belief[place] / sum(belief), "best": best, "states": 0.0}]
             for row in self._rows(query, passage, its, units(passage.chunk))
         ]
-        return np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
+        found = np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
+        sentences = tuple(headed(unit) for passage in passages for unit in units(passage.chunk))
+        found[:, FEATURES.index("states")] = self._stated(query.text, sentences)
+        return found
+
+    @functools.cached_property
+    def _stated(self) -> Callable[[str, tuple[str, ...]], Scores]:
+        """What the selector makes of a question and sentences; a turn asks more than once."""
+        selector = self.selector
+        if selector is None:
+            return lambda _, sentences: np.zeros(len(sentences))
+        return functools.lru_cache(maxsize=32)(lambda question, sentences: selector.score(question, sentences) / _STATED)
 
     def told(self, said: Said, passages: Sequence[Passage]) -> Matrix:
         """What is said of each unit: the columns of READ behind the first two, for the units of all passages in their order."""
@@ -216,7 +238,7 @@ class Ranker:
         if not pieces:
             return []
         bare = self.subjects.without
-        unit = self.similarity.cosines(query.text, [f"{piece.subject}: {piece.text}" for piece in pieces])
+        unit = self.similarity.cosines(query.text, list(map(headed, pieces)))
         text = self.similarity.cosines(query.text, [piece.text for piece in pieces])
         asked = self.similarity.cosines(bare(query.question), [bare(piece.text) for piece in pieces])
         return [

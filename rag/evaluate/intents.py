@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag import build
+from rag import loading
 from rag.errors import DataError
 from rag.evaluate.answers import silent
 from rag.evaluate.beir import find, rows
@@ -145,7 +145,7 @@ def evaluate_intents(
     if not known:
         raise DataError(expected=f"an utterance with an intent in {folder / train}", found="none", remedy="check the labels")
     others = read(far, labelled=False) if far else []
-    embedder = build.build_embedder(settings)
+    embedder = loading.build_embedder(settings)
     texts = [utterance.text for utterance in (*known, *asked, *others)]
     progress("embed", 0, len(texts))
     vectors = embedder.embed(texts)

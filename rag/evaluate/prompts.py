@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich import box
 from rich.table import Table
 
-from rag import build
+from rag import build, loading
 from rag.answer.family import FAMILIES, prompt_folder
 from rag.answer.prompt import TUNED
 from rag.answer.reply import FOUND, NONE
@@ -190,7 +190,7 @@ def evaluate_prompts(
     settings = on_the_day(settings, gold)
     chosen = variants(settings, prompts or tuple(FAMILIES), examples or (settings.answer.examples,))
     items = spread(load_gold(gold), limit)
-    generator = Listening(build.build_generator(settings))
+    generator = Listening(loading.build_generator(settings))
     data = {"name": gold.resolve().stem, "path": gold.as_posix(), "digest": digest(gold), "questions": str(len(items))}
     with tempfile.TemporaryDirectory() as aside:
         file = out or Path(aside) / "prompts.json"

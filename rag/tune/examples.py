@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rag import build
+from rag import build, loading
 from rag.answer.cite import cite
 from rag.answer.evidence import is_official, usable
 from rag.answer.faq import nearest, vetted
@@ -78,13 +78,14 @@ class Collected:
 
 def collect(settings: Settings, items: Sequence[Question], progress: Progress) -> Collected:
     """Ask the live index. Raises NoIndex, ModelMissing, ModelFailed."""
-    embedder = build.build_embedder(settings)
-    reranker = build.build_reranker(settings, embedder)
+    embedder = loading.build_embedder(settings)
+    reranker = loading.build_reranker(settings, embedder)
     generation = build.build_generations(settings).open(embedder.fingerprint)
     try:
         search = build.build_search(settings, generation, embedder, reranker)
-        generator = Remembered(build.build_generator(settings), settings.home / REPLIES)
-        parts = build.build_parts(settings, generation, search, embedder, generator)
+        generator = Remembered(loading.build_generator(settings), settings.home / REPLIES)
+        selector = loading.build_selector(settings)
+        parts = build.build_parts(settings, generation, search, embedder, generator, selector)
         found, settled = [], []
         for done, item in enumerate(items, start=1):
             case = open_case(item.question, item.turns, parts, lambda: False)
@@ -97,7 +98,12 @@ def collect(settings: Settings, items: Sequence[Question], progress: Progress) -
             progress("ask", done, len(items))
         entries = [chunk for chunk in generation.store.chunks() if chunk.kind is Kind.FAQ and chunk.answer]
         similar = {language: similar_questions(parts, entries, language, found) for language in LANGUAGES}
-        fitted = replace(parts.fitted, embedder=embedder.fingerprint, generator=generator.fingerprint)
+        fitted = replace(
+            parts.fitted,
+            embedder=embedder.fingerprint,
+            selector=selector.fingerprint if selector else "",
+            generator=generator.fingerprint,
+        )
         return Collected(found, settled, similar, fitted)
     finally:
         generation.store.close()

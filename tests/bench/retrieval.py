@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from rag import build
+from rag import build, loading
 from rag.evaluate.facts import read_all
 from rag.evaluate.gold import Question, load_gold
 from rag.evaluate.metrics import percentile
@@ -218,7 +218,7 @@ def questions() -> list[Question]:
 def main(sizes: Sequence[int] = SIZES) -> None:
     """Measure every size, print the table, write it down."""
     settings = Settings()
-    embedder = build.build_embedder(settings)
+    embedder = loading.build_embedder(settings)
     base = bundled(embedder.count)
     rows = []
     for size in sizes:
