@@ -191,10 +191,11 @@ class Assistant:
 
     def evidence(self, answer: Answer) -> float:
         """How likely the best piece of the answer's passages is what was asked for: refusing looks at this number."""
-        from rag.answer.evidence import usable
+        from rag.answer.evidence import foreign, usable
 
         parts = self._current().parts
-        ranked = parts.ranker.rank(answer.query, usable(answer.passages, answer.language))
+        found = usable(answer.passages, answer.language)
+        ranked = parts.ranker.rank(answer.query, found, foreign=foreign(answer.passages, answer.language))
         return ranked[0].probability if ranked else 0.0
 
     def vote(self, answer_id: str, value: int, comment: str = "") -> None:

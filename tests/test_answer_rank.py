@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from answering import CHUNKS, LAMP, PAY, RETURNS, WEIGHTS, chunk
@@ -63,6 +66,38 @@ def test_what_the_features_see() -> None:
     assert column("asked_before", "Can I pay by credit card?", PAY)[0] == pytest.approx(1.0)
     assert column("denied", "Do you sell gift cards?", PAY)[0] == pytest.approx(1.0)
     assert column("is_whole", "Which cards?", PAY) == [0.0, 1.0, 0.0]
+
+
+class Telling:
+    """A selector that finds the answer in what names steel."""
+
+    fingerprint = "telling@1"
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def score(self, question: str, sentences: Sequence[str]) -> np.ndarray:
+        self.asked.append((question, len(sentences)))
+        return np.array([5.0 if "steel" in sentence else -10.0 for sentence in sentences])
+
+
+def test_a_selector_tells_what_states_it_here_and_in_another_language() -> None:
+    lid, other = chunk("a.md#1", "It is red. Its lid is steel.", "Kettle"), chunk("b.md#1", "盖子是 steel 做的。", "水壶")
+    selector = Telling()
+    telling = replace(ranker(), selector=selector)
+    states, elsewhere = FEATURES.index("states"), FEATURES.index("elsewhere")
+    asked = replace(query("what is teh lid"), repaired="what is the lid")
+    alone = telling.features(asked, [Passage(lid, 1.0)])
+    assert alone[:, states].tolist() == [-2.0, 1.0, 1.0] and set(alone[:, elsewhere]) == {-1.0}  # a sentence, both, a sentence
+    both = telling.features(asked, [Passage(lid, 1.0)], [Passage(other, 1.0)])
+    assert both[:, states].tolist() == alone[:, states].tolist() and set(both[:, elsewhere]) == {1.0}
+    assert selector.asked == [("what is the lid", 3), ("what is the lid", 4)]
+    telling.features(asked, [Passage(lid, 1.0)])
+    assert len(selector.asked) == 2  # a turn that weighs again does not ask again
+    assert set(ranker().features(asked, [Passage(lid, 1.0)], [Passage(other, 1.0)])[:, states]) == {0.0}
 
 
 def test_subjects_are_lines_with_numbers_and_names_without() -> None:

@@ -24,7 +24,9 @@ OWN = Fitted(
     "gold (digest 123, 9 questions)",
     "small@1",
     {"en": np.arange(1.0, 1 + len(READ))},
+    "chooser@1/float32",
 )
+MODELS = (shipped().embedder, shipped().selector)
 
 
 def test_a_file_is_read_as_it_was_written_and_written_as_it_was_read(tmp_path: Path) -> None:
@@ -34,6 +36,7 @@ def test_a_file_is_read_as_it_was_written_and_written_as_it_was_read(tmp_path: P
     assert found.embedder == "hash-64" and found.wrong_cost == 2.0 and found.thresholds == OWN.thresholds
     assert found.found == OWN.found
     assert all(np.array_equal(found.weights[language], OWN.weights[language]) for language in ("en", "zh"))
+    assert found.selector == "chooser@1/float32"
     assert found.generator == "small@1" and list(found.read) == ["en"] and np.array_equal(found.read["en"], OWN.read["en"])
     assert replace(found, questions=OWN.questions).as_toml() == OWN.as_toml()
 
@@ -41,7 +44,7 @@ def test_a_file_is_read_as_it_was_written_and_written_as_it_was_read(tmp_path: P
 def test_what_a_generator_says_is_weighed_as_fitted_for_it_alone() -> None:
     assert OWN.for_generator("small@1") is OWN
     assert not OWN.for_generator("other@2").read and OWN.for_generator("other@2").weights is OWN.weights
-    assert not OWN.for_embedder("another").read
+    assert not OWN.for_models("another").read
 
 
 def test_what_comes_with_shoptalk_names_every_feature_and_its_embedder() -> None:
@@ -51,12 +54,15 @@ def test_what_comes_with_shoptalk_names_every_feature_and_its_embedder() -> None
 
 
 def test_the_homes_own_counts_for_its_embedder_only(tmp_path: Path) -> None:
-    assert fitted(tmp_path, shipped().embedder) is shipped()
+    assert fitted(tmp_path, *MODELS) is shipped()
     assert fitted(tmp_path, "hash-64").thresholds == CAUTIOUS
+    assert fitted(tmp_path, shipped().embedder, "another").thresholds == CAUTIOUS
     (tmp_path / NAME).write_text(OWN.as_toml(), encoding="utf-8")
-    assert fitted(tmp_path, "hash-64").thresholds == OWN.thresholds
-    assert fitted(tmp_path, shipped().embedder) is shipped()
-    assert fitted(tmp_path, shipped().embedder.replace("/bfloat16", "/float32")).thresholds == shipped().thresholds
+    assert fitted(tmp_path, "hash-64", "chooser@1/bfloat16").thresholds == OWN.thresholds
+    assert fitted(tmp_path, "hash-64").thresholds == CAUTIOUS
+    assert fitted(tmp_path, *MODELS) is shipped()
+    plain = [name.replace("/bfloat16", "/float32") for name in MODELS]
+    assert fitted(tmp_path, *plain).thresholds == shipped().thresholds
     other = fitted(tmp_path, "another")
     assert other.thresholds == CAUTIOUS and not other.found and np.array_equal(other.weights["en"], shipped().weights["en"])
 
@@ -75,7 +81,7 @@ def test_a_file_not_in_the_form_is_refused(tmp_path: Path, before: str, after: s
     assert before in OWN.as_toml()
     (tmp_path / NAME).write_text(OWN.as_toml().replace(before, after), encoding="utf-8")
     with pytest.raises(SettingsError, match=rf"{NAME}; found .*{found}.*; fit again"):
-        fitted(tmp_path, "hash-64")
+        fitted(tmp_path, "hash-64", "chooser@1/float32")
 
 
 def test_what_is_set_by_hand_wins() -> None:
@@ -93,5 +99,5 @@ def test_another_type_of_number_is_no_other_embedder() -> None:
     own = shipped()
     model, _, dtype = own.embedder.rpartition("/")
     assert dtype in ("float32", "bfloat16")
-    assert own.for_embedder(f"{model}/float32") is own and own.for_embedder(f"{model}/bfloat16") is own
-    assert own.for_embedder("another@0/simplified/float32").thresholds == CAUTIOUS
+    assert all(own.for_models(f"{model}/{other}", own.selector) is own for other in ("float32", "bfloat16"))
+    assert own.for_models("another@0/simplified/float32", own.selector).thresholds == CAUTIOUS

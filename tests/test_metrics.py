@@ -8,8 +8,10 @@ import random
 import pytest
 from sklearn.metrics import ndcg_score
 
-from rag.evaluate import metrics
+from rag.evaluate import metrics, score
+from rag.evaluate.gold import Question, Source
 from rag.evaluate.numerals import numbers
+from rag.evaluate.rows import Row
 
 R, N = True, False
 
@@ -183,3 +185,27 @@ def test_percentile_is_the_nearest_rank() -> None:
     assert metrics.percentile(values, 50).value == 50
     assert metrics.percentile(values, 95).value == 95
     assert metrics.percentile([7.0], 95).value == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("You must be at least 16 years old to open an account. [1]", True),  # says the rule without the gold answer's "no"
+        ("You must be at least 18 years old to open an account. [1]", False),
+        ("You must be at least 16 years old to open an account. " + "And so on, with one more word. " * 20, False),
+        ("必须年满十六岁：You must be at least 16 years old to open an account. 才能自己注册账户，否则请家长来管理。", False),
+    ],
+)
+def test_a_gold_quote_word_for_word_is_right_if_it_is_short_and_in_the_language(text: str, expected: bool) -> None:
+    source = Source(document="a.md", quote="You must be at least 16 years old to open an account.")
+    item = Question(
+        id="t-en-1",
+        lang="en",
+        history=[],
+        question="My daughter's fourteen and wants her own login, is that alright?",
+        answer="No, you must be at least 16 years old to open an account.",
+        answerable=True,
+        sources=[source],
+        kind="single",
+    )
+    assert score.is_right(score.Case(item, Row(id="t-en-1", fingerprint="", outcome="answered", text=text), 0)) is expected

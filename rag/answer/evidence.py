@@ -17,6 +17,12 @@ def usable(passages: Sequence[Passage], language: Language) -> list[Passage]:
     return [passage for passage in passages if passage.chunk.facets.language in ("", language)] or list(passages)
 
 
+def foreign(passages: Sequence[Passage], language: Language) -> list[Passage]:
+    """What was found besides, in another language."""
+    kept = {passage.chunk.id for passage in usable(passages, language)}
+    return [passage for passage in passages if passage.chunk.id not in kept]
+
+
 def heard(candidates: Sequence[Candidate], threshold: float) -> list[Candidate]:
     """The official candidates if any of them reaches `threshold`; else all, best first.
 

@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from rag.answer.aside import Aside
 from rag.answer.catalogue import Catalogue
-from rag.answer.evidence import heard, usable
+from rag.answer.evidence import foreign, heard, usable
 from rag.answer.examples import FaqExamples
 from rag.answer.fitted import Fitted, Thresholds, shipped
 from rag.answer.prompt import TUNED
@@ -137,7 +137,8 @@ class Case:
         """Sort out what may be answered from, and rank its units; again when a generator has `said` what it makes of them."""
         self.said = said
         found = usable(self.passages, self.language)
-        self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found, said), self.threshold))
+        others = foreign(self.passages, self.language)
+        self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found, said, others), self.threshold))
         self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())
 
     @property

@@ -55,6 +55,7 @@ FEATURES = (
     "abroad",  # the unit speaks of prices or stock of another country than shoppers of this language live in
     "quantity",  # 1: a number is asked for and there, -1: asked for and missing, 0: not asked for
     "states",  # a fifth of the selector's logit that the unit states what is asked; 0 where there is no selector
+    "elsewhere",  # the highest of that among the passages in other languages; -1 at least, and where there are none
 )
 # Columns once a generator has read the passages, few because few questions teach their weights.
 READ = (
@@ -121,34 +122,43 @@ class Ranker:
     read: Mapping[Language, Matrix] = field(default_factory=dict)  # of READ
     selector: Selector | None = None
 
-    def rank(self, query: Query, passages: Sequence[Passage], said: Said | None = None) -> list[Candidate]:
+    def rank(
+        self, query: Query, passages: Sequence[Passage], said: Said | None = None, foreign: Sequence[Passage] = ()
+    ) -> list[Candidate]:
         """All units of `passages`, the likeliest first; the probabilities sum to less than 1, the rest is "none of them".
 
-        With what a generator `said`, where there are weights for that.
+        With what a generator `said`, where there are weights for that. `foreign` passages were found, too, but are in a language
+        that is not answered in: if they state what is asked, "none of them" is likelier.
         """
         found = [(passage, unit) for passage in passages for unit in units(passage.chunk)]
         if not found:
             return []
-        scores = self.features(query, passages) @ self.weights[query.language]
+        scores = self.features(query, passages, foreign) @ self.weights[query.language]
         if said and query.language in self.read:
             scores = as_read(scores, self.told(said, passages)) @ self.read[query.language]
         likely = likelihoods(scores)
         ranked = [Candidate(float(p), *pair) for p, pair in zip(likely, found, strict=True)]
         return sorted(ranked, key=lambda candidate: -candidate.probability)
 
-    def features(self, query: Query, passages: Sequence[Passage]) -> Matrix:
-        """Shape (units of all passages in their order, len(FEATURES))."""
+    def features(self, query: Query, passages: Sequence[Passage], foreign: Sequence[Passage] = ()) -> Matrix:
+        """Shape (units of all passages in their order, len(FEATURES)); the question as repaired, where it was."""
+        query = replace(query, text=query.repaired or query.text)
         best = max((passage.score for passage in passages), default=0.0)
         belief = [math.exp(passage.score - best) for passage in passages]
         rows = [
             row
             for place, passage in enumerate(passages)
-            for its in [{"rank": 1 / (place + 1), "share": belief[place] / sum(belief), "best": best, "states": 0.0}]
+            for its in [
+                {"rank": 1 / (place + 1), "share": belief[place] / sum(belief), "best": best, "states": 0.0, "elsewhere": 0.0}
+            ]
             for row in self._rows(query, passage, its, units(passage.chunk))
         ]
         found = np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
-        sentences = tuple(headed(unit) for passage in passages for unit in units(passage.chunk))
-        found[:, FEATURES.index("states")] = self._stated(query.text, sentences)
+        sentences = [headed(unit) for passage in passages for unit in units(passage.chunk)]
+        others = [headed(unit) for passage in foreign for unit in units(passage.chunk)]
+        stated = self._stated(query.text, (*sentences, *others))
+        found[:, FEATURES.index("states")] = stated[: len(sentences)]
+        found[:, FEATURES.index("elsewhere")] = stated[len(sentences) :].max(initial=-1.0)
         return found
 
     @functools.cached_property

@@ -156,11 +156,16 @@ def right(given: str, gold: str, language: Language, known: Sequence[str] = ()) 
     """
     if not numbers_exact(given, gold, known) or not units_agree(given, gold) or _contradicts(given, gold, language):
         return False
-    if len(characters(given)) / (2 if language == "zh" else 1) > MAXIMUM_LENGTH:
+    if not is_short(given, language):
         return False
     wanted = content_words(gold, language)
     covered = len(wanted & content_words(given, language)) / len(wanted) if wanted else float(bool(numbers(gold)))
     return covered >= MINIMUM_COVERAGE or (covered >= 0.5 and answer_f1(given, gold, language) >= MINIMUM_F1)
+
+
+def is_short(given: str, language: Language) -> bool:
+    """Whether it has at most as many words as an answer may have."""
+    return len(characters(given)) / (2 if language == "zh" else 1) <= MAXIMUM_LENGTH
 
 
 def _contradicts(given: str, gold: str, language: Language) -> bool:

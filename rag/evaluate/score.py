@@ -11,6 +11,7 @@ from rag.evaluate.gold import Question
 from rag.evaluate.metrics import Figure
 from rag.evaluate.numerals import numbers
 from rag.evaluate.rows import Found, Row
+from rag.language import detect
 from rag.types import Chunk
 
 Marks = Mapping[str, float]
@@ -98,7 +99,14 @@ def verdict(case: Case) -> float:
 
 
 def is_right(case: Case) -> bool:
-    """metrics.right; numbers may also come from a passage that holds the answer, since vetted answers say more than asked."""
+    """metrics.right; or it says a gold quote word for word, in the question's language and not too long.
+
+    "You must be at least 16 years old" answers a mother of a child of fourteen without the gold answer's "no". Numbers may also
+    come from a passage that holds the answer, since vetted answers say more than asked.
+    """
+    text, lang = case.row.text, case.item.lang
+    if metrics.holds(text, case.item.quotes) and metrics.is_short(text, lang) and detect(text) in (None, lang):
+        return True
     source = [passage.text for passage in case.row.passages if holds(passage, case.item)]
     return metrics.right(case.row.text, case.item.answer, case.item.lang, [*_known(case), *source])
 

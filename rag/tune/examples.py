@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rag import build, loading
 from rag.answer.cite import cite
-from rag.answer.evidence import is_official, usable
+from rag.answer.evidence import foreign, is_official, usable
 from rag.answer.faq import nearest, vetted
 from rag.answer.fit import Matrix
 from rag.answer.fitted import LANGUAGES, Fitted
@@ -139,7 +139,7 @@ def example(item: Question, case: Case) -> Example:
         item,
         case.language,
         case.passages,
-        case.parts.ranker.features(case.query, found),
+        case.parts.ranker.features(case.query, found, foreign(case.passages, case.language)),
         np.array([_is_right(item, case, quoted(passage, unit, case.language)) for passage, unit in pairs], dtype=np.bool_),
         np.array([is_official(passage) for passage, _ in pairs], dtype=np.bool_),
         near[0] if near else 0.0,
