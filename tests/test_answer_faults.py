@@ -137,10 +137,10 @@ def test_a_failing_embedder_stays_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     """Likelihoods rest on it: nothing that was found without it can be trusted."""
     rank = Ranker.rank
 
-    def failing(self: Ranker, query: Query, passages: Sequence[Passage], said: Said | None = None) -> Any:
+    def failing(self: Ranker, query: Query, passages: Sequence[Passage], said: Said | None = None, *rest: Any) -> Any:
         if said is not None:  # the generator has read
             raise CRASH
-        return rank(self, query, passages, said)
+        return rank(self, query, passages, said, *rest)
 
     monkeypatch.setattr(Ranker, "rank", failing)
     with pytest.raises(ModelFailed, match="a crash"):

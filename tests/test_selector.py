@@ -50,7 +50,7 @@ def test_a_score_a_sentence_in_the_order_given(folder: Path, embedder: Path) -> 
     assert selector.score("What is the price?", SENTENCES).tolist() != scores.tolist()
     assert selector.score(QUESTION, []).shape == (0,)
     assert selector.score("", [""]).shape == (1,)
-    assert np.isfinite(selector.score("price " * 500, ["days " * 500])).all()
+    assert np.isfinite(selector.score("price " * 50, ["days " * 50])).all()
 
 
 def test_training_starts_from_what_the_embedder_knows() -> None:

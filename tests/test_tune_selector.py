@@ -168,10 +168,19 @@ def test_a_killed_run_ends_where_an_undisturbed_one_does(base: Path, tmp_path: P
     assert all(torch.equal(value, start[name]) for name, value in whole.named_parameters() if name not in learnt)
 
 
-def test_cosines_are_those_of_the_embedder() -> None:
-    embedder = HashEmbedder(dimension=64)
-    [topic] = with_cosines([Topic(("a lamp", "a kettle"), (Asked("lamp", frozenset({0})),), "pages", "en")], embedder.embed)
-    assert topic.cosines is not None and topic.cosines.shape == (1, 2) and topic.cosines[0, 0] > topic.cosines[0, 1]
+def test_cosines_are_those_of_the_embedder_and_name_the_nearest_elsewhere() -> None:
+    rows = [("a lamp", "a kettle"), ("a red lamp", "a spoon"), ("a blue lamp", "a cup")]
+    topics = [Topic(row, (Asked("lamp", frozenset({0})),), "pages", "en", name) for row, name in zip(rows, "ABC", strict=True)]
+    made = with_cosines([*topics, Topic(("一盏灯",), (Asked("灯", frozenset()),), "pages", "zh")], HashEmbedder(64).embed)
+    cosines = made[0].cosines
+    assert cosines is not None and cosines.shape == (1, 2) and cosines[0, 0] > cosines[0, 1]
+    assert set(made[0].away[0][:2]) == {"a red lamp", "a blue lamp"} and made[3].away == ((),)
+    asked = [choice for seed in range(60) for choice in drawn(made[0], random.Random(seed))]
+    named = [choice for choice in asked if "a" in choice.question.lower().replace("lamp", "").replace("lam", "")]
+    assert 10 < len(named) < 40
+    assert all(set(choice.sentences) & {*rows[1], *rows[2]} for choice in named)
+    assert all(set(choice.sentences) <= set(rows[0]) for choice in asked if choice.question == "lamp")
+    assert all(choice.sentences[place] == "a lamp" for choice in asked for place in choice.right)
 
 
 def test_the_command_writes_a_selector_that_settings_can_name(

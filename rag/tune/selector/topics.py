@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,13 @@ PAGES = Path(__file__).with_name("pages.jsonl")
 HELD_OUT = 14  # one page of so many is never learnt from
 PIECES = 0.35  # of the lines of a page begin a piece of two or three as well, as a paragraph is quoted whole
 ABSENT = 0.25  # of the questions that a topic answers are asked without their answer there
+NAMED = 0.4  # of a page's questions name it, beside sentences of other pages that only the name tells from an answer
+FAR, AWAY = 12, 3  # the nearest sentences of other pages that are kept for a question, and how many of them are shown
 NEAREST, OTHERS = 3, 2  # wrong sentences beside the right one: the nearest to the question, and any
 CLEAR, VAGUE = 0.5, 0.34  # share of a reply's words in what states it; from which on it may state a part of it
+_SORT = re.compile(r"^(?:policy|product|guide|manual|faq|page|商品详情|活动)\b[ :：]*", re.IGNORECASE)
+_END = re.compile(r"[,:：，|（(>]| - | — |'s ")
+_QUOTES = "'‘’“” 《》"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,9 @@ class Topic:
     asked: tuple[Asked, ...]
     source: str
     language: Language  # of the sentences
+    name: str = ""  # what a page is about
     cosines: NDArray[np.float32] | None = None  # (asked, sentences), of the embedder
+    away: tuple[tuple[str, ...], ...] = ()  # for each question, the nearest sentences of other topics
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,14 @@ def _page(row: dict[str, Any], dice: random.Random | None) -> Topic:
         for line, question in (*row["asked"], *row["other"])
     ]
     asked += [Asked(question, frozenset()) for question in row["open"]]
-    return Topic(sentences, tuple(asked), "pages", row["lang"])
+    return Topic(sentences, tuple(asked), "pages", row["lang"], _name(row["title"], row["lang"]))
+
+
+def _name(title: str, language: Language) -> str:
+    """The subject of a title, as a question would be told apart by it: "Kettle 3" of "Product: Kettle 3, in red"."""
+    bare = _SORT.sub("", title).strip(_QUOTES)
+    parts = _END.split(bare)[0].strip(_QUOTES).split()
+    return " ".join(parts[:2] if language == "zh" else parts[:4])
 
 
 def lesson_topics(lessons: Iterable[Lesson]) -> list[Topic]:
@@ -145,14 +160,20 @@ def _asked(branch: Branch, own: Sequence[tuple[int, set[str]]], language: Langua
 
 
 def with_cosines(topics: Sequence[Topic], embed: Callable[[Sequence[str]], Vectors]) -> list[Topic]:
-    """Each with the embedder's cosines, so that the sentences that it takes for the answer are drawn."""
-    texts = [text for topic in topics for text in (*(one.question for one in topic.asked), *topic.sentences)]
-    rows = iter(embed(texts))
-    made = []
-    for topic in topics:
-        questions = np.array([next(rows) for _ in topic.asked])
-        sentences = np.array([next(rows) for _ in topic.sentences])
-        made.append(Topic(topic.sentences, topic.asked, topic.source, topic.language, questions @ sentences.T))
+    """Each with the embedder's cosines, so that the sentences that it takes for the answer are drawn, here and elsewhere."""
+    made: list[Topic] = []
+    for language in dict.fromkeys(topic.language for topic in topics):
+        own = [topic for topic in topics if topic.language == language]
+        texts = [text for topic in own for text in topic.sentences]
+        owner = np.repeat(np.arange(len(own)), [len(topic.sentences) for topic in own])
+        sentences = embed(texts)
+        questions = iter(embed([one.question for topic in own for one in topic.asked]))
+        for number, topic in enumerate(own):
+            cosines = np.array([next(questions) for _ in topic.asked]) @ sentences.T
+            elsewhere = np.where(owner == number, -np.inf, cosines)
+            away = [np.argsort(-row, kind="stable")[: min(FAR, len(texts) - len(topic.sentences))] for row in elsewhere]
+            shown = tuple(tuple(texts[place] for place in places) for places in away)
+            made.append(replace(topic, cosines=cosines[:, owner == number], away=shown))
     return made
 
 
@@ -170,9 +191,13 @@ def drawn(topic: Topic, dice: random.Random, most: int = 8) -> Iterator[Choice]:
         right = dice.sample(sorted(one.right), min(2, len(one.right)))
         if wrong and dice.random() < ABSENT:
             right = []
-        if right or wrong:
-            sentences = tuple(topic.sentences[number] for number in (*right, *wrong))
-            yield Choice(garbled(one.question, dice), sentences, tuple(range(len(right))))
+        sentences = [topic.sentences[number] for number in (*right, *wrong)]
+        question = one.question
+        if topic.away and topic.name and dice.random() < NAMED:
+            question = f"{topic.name}: {question}" if dice.random() < 0.7 else f"{question} {topic.name}"
+            sentences += dice.sample(topic.away[place], min(AWAY, len(topic.away[place])))
+        if sentences:
+            yield Choice(garbled(question, dice), tuple(sentences), tuple(range(len(right))))
 
 
 def garbled(question: str, dice: random.Random) -> str:
