@@ -40,11 +40,14 @@ def example(
     right: list[bool] | None = None,
     official: list[bool] | None = None,
     id: str = "q",
+    own: list[bool] | None = None,
 ) -> Example:
     right = [False, True] if right is None else right
     features = np.zeros((len(right), len(FEATURES)))
     marks = np.array(official if official is not None else [True] * len(right), dtype=np.bool_)
-    return Example(question(id, "12 g"), "en", (), features, np.array(right, dtype=np.bool_), marks, likeness, vetted)
+    known = np.array(right, dtype=np.bool_)
+    near = None if own is None else np.array(own)
+    return Example(question(id, "12 g"), "en", (), features, known, marks, likeness, vetted, near)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,9 @@ def example(
         (example(), [0.6, 0.2], -1),
         (example(), [0.2, 0.4], 0),  # heard, but not quoted
         (example(right=[]), [], 0),
-        (example(likeness=0.8, vetted=True), [0.6, 0.2], 1),  # what is vetted comes first
+        (example(likeness=0.85, vetted=True), [0.6, 0.2], 1),  # what is vetted comes first where it is the same question
+        (example(likeness=0.8, vetted=True, own=[True, False]), [0.6, 0.2], 1),  # ... or where the sum says so, too
+        (example(likeness=0.8, vetted=True, own=[False, True]), [0.6, 0.2], -1),
         (example(likeness=0.9, vetted=False), [0.2, 0.6], -1),
         (example(likeness=0.7, vetted=False), [0.2, 0.6], 1),
         (example(official=[True, False]), [0.35, 0.6], 0),  # what customers write does not outshout the shop

@@ -6,15 +6,26 @@ from collections.abc import Generator
 
 from rag.answer.cite import cite
 from rag.answer.dimensions import fits, wanted
+from rag.answer.fitted import Thresholds
 from rag.answer.parts import Case, Reply
 from rag.types import Chunk, Kind, Passage, Token
 
+SAME = 0.85  # likeness from which a question is taken for the vetted one without a second opinion
+
 
 def faq(case: Case) -> Generator[Token, None, Reply | None]:
-    """The answer of the nearest FAQ, if near enough."""
+    """The answer of the nearest FAQ, if near enough and, unless it is nearly the same question, likely by its sentences, too."""
     yield from ()
-    found = nearest(case)
-    return vetted(found[1]) if found and found[0] >= case.thresholds.faq else None
+    if not (found := nearest(case)):
+        return None
+    likeness, passage = found
+    own = sum(candidate.probability for candidate in case.candidates if candidate.passage.chunk.id == passage.chunk.id)
+    return vetted(passage) if is_it(likeness, own, case.thresholds) else None
+
+
+def is_it(likeness: float, likelihood: float, thresholds: Thresholds) -> bool:
+    """Whether the nearest vetted question is the one asked; `likelihood` is that of all units of its answer together."""
+    return likeness >= thresholds.faq and (likeness >= SAME or likelihood >= thresholds.quote)
 
 
 def nearest(case: Case) -> tuple[float, Passage] | None:

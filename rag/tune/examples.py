@@ -46,6 +46,7 @@ class Example:
     official: NDArray[np.bool_]  # of each unit
     likeness: float  # to the nearest vetted question; 0 if there is none
     vetted: bool  # whether its answer is right
+    own: NDArray[np.bool_] | None = None  # of each unit: the nearest vetted question's passage holds it
     held: bool = False  # whether one of the passages holds the answer
     told: Matrix | None = None  # what rag.answer.rank.Ranker.told says of each unit; None where no generator read
     reply: NDArray[np.bool_] | None = None  # of each unit: it carries the generator's reply, which is then said in its place
@@ -144,6 +145,7 @@ def example(item: Question, case: Case) -> Example:
         np.array([is_official(passage) for passage, _ in pairs], dtype=np.bool_),
         near[0] if near else 0.0,
         near is not None and _is_right(item, case, vetted(near[1])),
+        np.array([near is not None and near[1].chunk.id == passage.chunk.id for passage, _ in pairs], dtype=np.bool_),
         item.answerable and any(score.holds(passage, item) for passage in as_found(case.passages)),
     )
     return _read(given, item, case, [Candidate(0.0, *pair) for pair in pairs])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rag.answer.faq import is_it
 from rag.answer.fit import Matrix, fit
 from rag.answer.fitted import Thresholds
 from rag.answer.rank import likelihoods
@@ -96,7 +97,8 @@ def heard(example: Example, likely: Matrix, threshold: float) -> int | None:
 
 def verdict(example: Example, likely: Matrix, thresholds: Thresholds) -> int:
     """What the ladder's answer is worth: +1 right, 0 declined, -1 wrong."""
-    if example.likeness >= thresholds.faq:
+    own = float(likely[example.own].sum()) if example.own is not None else 0.0
+    if is_it(example.likeness, own, thresholds):
         return 1 if example.vetted else -1
     best = heard(example, likely, thresholds.refuse_below)
     if best is None or likely[best] < max(thresholds.quote, thresholds.refuse_below):
