@@ -217,7 +217,9 @@ def test_a_whole_run_writes_what_serving_reads(shop: Settings, tmp_path: Path) -
 
 @pytest.mark.parametrize(("limit", "rung"), [(0.01, "quote"), (0.999, "refusal")])
 def test_the_assistant_answers_from_where_the_homes_file_says(shop: Settings, limit: float, rung: str) -> None:
-    own = replace(shipped(), embedder="hash-64", thresholds=dict.fromkeys(("en", "zh"), Thresholds(limit, limit, 1.0, limit)))
+    own = replace(
+        shipped(), embedder="hash-64", selector="", thresholds=dict.fromkeys(("en", "zh"), Thresholds(limit, limit, 1.0, limit))
+    )
     (shop.home / NAME).write_text(own.as_toml(), encoding="utf-8")
     assistant = build.Assistant(shop)
     try:
