@@ -99,16 +99,16 @@ def test_the_pages_that_ship_are_sound_and_some_are_held_out() -> None:
 
 
 def test_a_lesson_tells_which_units_state_the_reply() -> None:
-    passages = (passage_of("Boots cost 90 EUR. They weigh 900 g. They come in red.", "Boots"), passage_of("Caps: 5 EUR.", ""))
+    passages = (passage_of("Boots cost 90 EUR. They weigh (3) 900 g. They come in red.", "Boots"), passage_of("Caps: 5 EUR.", ""))
     branches = (
-        Branch(query_of("how heavy", "en"), (), found("They weigh 900 g.", 1), "answer"),
+        Branch(query_of("how heavy", "en"), (), found("They weigh (3) 900 g.", 1), "answer"),
         Branch(query_of("are they green", "en"), (), "None", "missing"),
         Branch(query_of("帽子多少钱", "zh"), (), found("帽子 5 欧元。", 2), "answer"),
         Branch(query_of("how old", "en"), (), found("Something else entirely said.", 1), "answer"),
     )
     [topic] = lesson_topics([Lesson(passages, branches, "written")])
     heavy, green, cap = topic.asked  # the last is stated nowhere, so it is no example
-    assert {topic.sentences[place] for place in heavy.right} >= {"Boots: They weigh 900 g."}
+    assert {topic.sentences[place] for place in heavy.right} >= {"Boots: They weigh (3) 900 g."}
     assert all("900 g" in topic.sentences[place] for place in heavy.right) and not green.right
     assert [topic.sentences[place] for place in cap.right] == [": Caps: 5 EUR."]
 

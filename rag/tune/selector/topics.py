@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.answer.check import MARKER
 from rag.answer.rank import headed
 from rag.answer.reply import bare, declines
 from rag.answer.units import units
@@ -37,6 +36,7 @@ NEAREST, OTHERS = 3, 2  # wrong sentences beside the right one: the nearest to t
 CLEAR, VAGUE = 0.5, 0.34  # share of a reply's words in what states it; from which on it may state a part of it
 _SORT = re.compile(r"^(?:policy|product|guide|manual|faq|page|商品详情|活动)\b[ :：]*", re.IGNORECASE)
 _END = re.compile(r"[,:：，|（(>]| - | — |'s ")
+_LAST = re.compile(r"\[(\d+)\]\s*$")  # the marker of a lesson's reply; others may stand in what it copies
 _QUOTES = "'‘’“” 《》"
 
 
@@ -146,9 +146,9 @@ def _asked(branch: Branch, own: Sequence[tuple[int, set[str]]], language: Langua
     question = " ".join((*(turn.text for turn in branch.history[:1]), branch.query.text))
     if declines(branch.reply):
         return Asked(question, frozenset())
-    marker = MARKER.search(branch.reply)
-    number = int(marker[0].strip("[] ")) if marker else 1
-    said = set(words(simplify(MARKER.sub("", bare(branch.reply)))))
+    marker = _LAST.search(branch.reply)
+    number = int(marker[1]) if marker else 1
+    said = set(words(simplify(bare(_LAST.sub("", branch.reply)))))
     shares = [len(said & known) / max(len(said), 1) if place == number else 0.0 for place, known in own]
     best = max(shares)
     if best >= CLEAR:
