@@ -54,7 +54,7 @@ def run_ingest(settings: Settings, progress: Progress = lambda stage, done, tota
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:
     """Search by meaning, words, questions and names, fused, then reranked if at all. Raises SettingsError for wrong weights."""
     from rag.answer.catalogue import product_names
-    from rag.answer.fitted import fitted as fitted_answers
+    from rag.answer.fitted import found_weights
     from rag.retrieve.entities import Entities
     from rag.retrieve.features import FILE, fitted
     from rag.retrieve.fuse import FusedSource
@@ -83,7 +83,7 @@ def build_search(settings: Settings, generation: Generation, embedder: Embedder,
         lambda question, history: rewrite(question, history, entities, repair),
         settings.answer.question_characters,
         Filter(region=retrieve.region, audience=retrieve.audience),
-        fitted_answers(settings.home, embedder.fingerprint).found,
+        found_weights(settings.home, embedder.fingerprint),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from answering import WEIGHTS, make_parts
 
-from rag.answer.fitted import CAUTIOUS, NAME, SHIPPED, Fitted, Thresholds, fitted, read_fitted, shipped
+from rag.answer.fitted import CAUTIOUS, NAME, SHIPPED, Fitted, Thresholds, fitted, found_weights, read_fitted, shipped
 from rag.answer.rank import FEATURES, READ
 from rag.errors import SettingsError
 from rag.settings import AnswerSettings
@@ -65,6 +65,13 @@ def test_the_homes_own_counts_for_its_embedder_only(tmp_path: Path) -> None:
     assert fitted(tmp_path, *plain).thresholds == shipped().thresholds
     other = fitted(tmp_path, "another")
     assert other.thresholds == CAUTIOUS and not other.found and np.array_equal(other.weights["en"], shipped().weights["en"])
+
+
+def test_confidence_in_passages_does_not_ask_for_the_selector(tmp_path: Path) -> None:
+    assert found_weights(tmp_path, shipped().embedder) == shipped().found != {}
+    assert found_weights(tmp_path, "hash-64") == {}
+    (tmp_path / NAME).write_text(OWN.as_toml(), encoding="utf-8")
+    assert found_weights(tmp_path, "hash-64") == OWN.found and found_weights(tmp_path, "another") == {}
 
 
 @pytest.mark.parametrize(

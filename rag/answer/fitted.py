@@ -137,6 +137,16 @@ def fitted(home: Path, embedder: str, selector: str = "") -> Fitted:
     return shipped().for_models(embedder, selector)
 
 
+def found_weights(home: Path, embedder: str) -> Mapping[Language, Mapping[str, float]]:
+    """Those of Fitted.found for this embedder, whatever the selector, which passages are found without; empty if there are none.
+
+    Raises SettingsError as read_fitted does.
+    """
+    own = home / NAME
+    candidates = [read_fitted(own)] if own.is_file() else []
+    return next((one.found for one in (*candidates, shipped()) if one.is_for(embedder, one.selector)), {})
+
+
 @functools.lru_cache(maxsize=1)
 def shipped() -> Fitted:
     """What comes with Shoptalk."""

@@ -15,7 +15,7 @@ _NEAR = 0.5  # of the threshold: likelier than that, a topic is worth naming
 def refuse(case: Case, reason: str = "no_answer") -> Refused:
     """A refusal with at most two nearby topics of the shop's own and the contact; it states nothing else."""
     near = [candidate for candidate in case.candidates if candidate.probability >= _NEAR * case.threshold]
-    titles = [" ".join(disarm(one.passage.chunk.title).split()) for one in near if is_official(one.passage)]
+    titles = [" ".join(disarm(one.passage.chunk.title).split()).rstrip("?？") for one in near if is_official(one.passage)]
     text = case.say(reason)
     if topics := [title for title in dict.fromkeys(titles) if 0 < len(title) <= _TITLE][:_TOPICS]:
         comma, space = ("、", "") if case.language == "zh" else ("; ", " ")

@@ -51,7 +51,7 @@ and one without, the first has the higher best score. On {judged} topics of each
 ## Data
 {data}
 
-Rows left out as faulty: {faulty}.
+Rows left out as faulty: {faulty}. Sets under CC BY-SA ask to be named, and that what is derived from them be shared alike.
 
 ## Plan
 {plan}
