@@ -9,7 +9,6 @@ cross-encoder with a new head starts from nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -102,14 +101,6 @@ class JointEncoder(nn.Module):
         said = self.out(functional.gelu(self.hidden(both.to(self.hidden.weight.dtype))))[:, 0].float()
         scores: Tensor = self.slope.float() * functional.cosine_similarity(one, other) + self.level.float() + said
         return scores
-
-
-@contextmanager
-def reading(model: JointEncoder) -> Iterator[None]:
-    """In it the model computes without gradients."""
-    model.eval()
-    with torch.inference_mode():
-        yield
 
 
 def _place(known: dict[tuple[int, ...], int], text: Sequence[int]) -> int:

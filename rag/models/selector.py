@@ -56,11 +56,11 @@ class SentenceSelector:
             return np.zeros(0)
         self.load()
         assert self._model is not None
-        from rag.models.joint import reading
+        import torch
 
         asked, stated = self._tokens([question], ASKED), self._tokens(sentences, STATED)
         try:
-            with reading(self._model):
+            with torch.inference_mode():
                 found: Scores = self._model([(asked[0], stated)])[0].double().cpu().numpy()
         except RuntimeError as error:
             raise self._failed(f"{type(error).__name__}: {error}") from error
