@@ -65,8 +65,7 @@ def build_selector(settings: Settings) -> Selector | None:
     models = settings.models
     if settings.fakes or not models.selector:
         return None
-    from rag.models.resolve import BILINGUAL, resolve_selector
+    from rag.models.resolve import resolve_selector
     from rag.models.selector import SentenceSelector
 
-    folder = resolve_selector(models.selector)
-    return SentenceSelector(folder, BILINGUAL, models.device, models.threads, models.embedder_dtype)
+    return SentenceSelector(resolve_selector(models.selector), models.device, models.threads, models.embedder_dtype)

@@ -64,8 +64,16 @@ class Reranker(Protocol):
         """Shape (len(texts),), finite, in the order given; higher is better, within one call. Raises ModelFailed."""
 
 
+class Layout(NamedTuple):
+    """A passage as the selector reads it: `pieces` one behind the other, under `subject`."""
+
+    subject: str
+    pieces: tuple[str, ...]
+    units: tuple[tuple[int, int], ...]  # what can be chosen, each as its first piece and the one behind its last
+
+
 class Selector(Protocol):
-    """Whether a sentence states what is asked."""
+    """Whether a unit of a passage states what is asked."""
 
     @property
     def fingerprint(self) -> str:
@@ -74,8 +82,8 @@ class Selector(Protocol):
     def load(self) -> object:
         """Bring the weights into memory now instead of at the first question. Raises ModelFailed."""
 
-    def score(self, question: str, sentences: Sequence[str]) -> Scores:
-        """Shape (len(sentences),), finite, in the order given: the logit that a sentence states it, against none that does.
+    def score(self, question: str, passages: Sequence[Layout]) -> Scores:
+        """Shape (units of all passages in their order,), finite: the logit that a unit states it, against none that does.
 
         Unlike a reranker's it compares across questions. Raises ModelFailed.
         """

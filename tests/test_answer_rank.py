@@ -17,6 +17,7 @@ from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity, term_set
 from rag.fakes import HashEmbedder
+from rag.ports import Layout
 from rag.types import Facets, Passage, Query
 
 NAMES = ("Pinebeck Ember 400 Headlamp", "Pinebeck Ember 300 Headlamp", "余烬 400 头灯", "Pinebeck Dune Brush Set 6", "Gift box")
@@ -79,9 +80,10 @@ class Telling:
     def load(self) -> None:
         """Nothing to load."""
 
-    def score(self, question: str, sentences: Sequence[str]) -> np.ndarray:
-        self.asked.append((question, len(sentences)))
-        return np.array([5.0 if "steel" in sentence else -10.0 for sentence in sentences])
+    def score(self, question: str, passages: Sequence[Layout]) -> np.ndarray:
+        said = [" ".join(one.pieces[first:end]) for one in passages for first, end in one.units]
+        self.asked.append((question, len(said)))
+        return np.array([5.0 if "steel" in unit else -10.0 for unit in said])
 
 
 def test_a_selector_tells_what_states_it_here_and_in_another_language() -> None:

@@ -6,7 +6,8 @@ from answering import CHUNKS, LAMP, PAY, RETURNS, chunk
 
 from rag.answer.cite import cite, locate
 from rag.answer.terms import Rarity
-from rag.answer.units import units
+from rag.answer.units import layout, units
+from rag.ports import Layout
 from rag.types import Kind, Passage
 
 RARITY = Rarity.of(item.search_text for item in CHUNKS)
@@ -40,6 +41,9 @@ def test_units_are_what_can_be_read_alone() -> None:
     ]
     steps = chunk("b.md#1", "Do this:\n\n1. Open it.\n2. Close it.\n\nDone.", "Lamp")
     assert [unit.text for unit in units(steps)] == ["Do this:\n\n1. Open it.\n2. Close it.", "Open it.", "Close it.", "Done."]
+    laid = Layout("Lamp", ("Open it.", "Close it.", "Done."), ((0, 2), (0, 1), (1, 2), (2, 3)))  # what is whole is a run of them
+    assert layout(steps) == laid and len(laid.units) == len(units(steps))
+    assert layout(chunk("d.md#1", "# Care", "Lamp")) == Layout("", (), ())
     named = chunk("c.jsonl#1", "Ember 400 (PB-HL210)\nPrice: 5 EUR.", "Ember 400", Kind.PRODUCT)
     assert [unit.text for unit in units(named)] == ["Price: 5 EUR."]
     long = chunk("f.csv#1", "Q?\n" + "One. Two. " * 60, "Q?", Kind.FAQ, answer=("One. Two. " * 60).strip())

@@ -17,6 +17,7 @@ from rag.answer.family import prompt_tokens
 from rag.answer.guard import gives_instructions, printable
 from rag.answer.parts import Case, Reply
 from rag.answer.prompt import TUNED, Example, Excerpt, Prompt, disarm, render
+from rag.answer.quote import contradicted
 from rag.answer.rank import Candidate, Said
 from rag.answer.reply import bare, reading
 from rag.errors import ModelFailed, ShoptalkError
@@ -53,7 +54,7 @@ def generated(case: Case) -> Generator[Token, None, Reply | None]:
             kept = standing
             case.clock.first_token()
             yield Token(f"{kept[-1][0]} ")
-    return cite(kept) if kept else None
+    return cite([*kept, *contradicted(case)]) if kept else None
 
 
 def _read(case: Case) -> Generator[tuple[Prompt, str, list[Piece]], None, None]:

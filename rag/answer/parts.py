@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 
 from rag.answer.aside import Aside
 from rag.answer.catalogue import Catalogue
+from rag.answer.conflict import standing
 from rag.answer.evidence import foreign, heard, usable
 from rag.answer.examples import FaqExamples
 from rag.answer.fitted import Fitted, Thresholds, shipped
@@ -138,7 +139,8 @@ class Case:
         self.said = said
         found = usable(self.passages, self.language)
         others = foreign(self.passages, self.language)
-        self.candidates = tuple(heard(self.parts.ranker.rank(self.query, found, said, others), self.threshold))
+        ranked = heard(self.parts.ranker.rank(self.query, found, said, others), self.threshold)
+        self.candidates = tuple(standing(ranked, self.parts.rarity))
         self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())
 
     @property

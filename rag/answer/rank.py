@@ -20,9 +20,9 @@ from rag.answer.reply import Reading
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
 from rag.answer.terms import Rarity, term_set
-from rag.answer.units import Unit, units
+from rag.answer.units import Unit, layout, units
 from rag.language import fold
-from rag.ports import Scores, Selector
+from rag.ports import Layout, Scores, Selector
 from rag.types import Chunk, Kind, Language, Passage, Query
 
 # One column each, in this order. cos_*: cosines; cov_*: share, by rarity, of what is asked.
@@ -154,20 +154,19 @@ class Ranker:
             for row in self._rows(query, passage, its, units(passage.chunk))
         ]
         found = np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
-        sentences = [headed(unit) for passage in passages for unit in units(passage.chunk)]
-        others = [headed(unit) for passage in foreign for unit in units(passage.chunk)]
-        stated = self._stated(query.text, (*sentences, *others))
-        found[:, FEATURES.index("states")] = stated[: len(sentences)]
-        found[:, FEATURES.index("elsewhere")] = stated[len(sentences) :].max(initial=-1.0)
+        own, others = (tuple(layout(one.chunk) for one in which) for which in (passages, foreign))
+        stated = self._stated(query.text, own + others)
+        found[:, FEATURES.index("states")] = stated[: len(found)]
+        found[:, FEATURES.index("elsewhere")] = stated[len(found) :].max(initial=-1.0)
         return found
 
     @functools.cached_property
-    def _stated(self) -> Callable[[str, tuple[str, ...]], Scores]:
-        """What the selector makes of a question and sentences; a turn asks more than once."""
+    def _stated(self) -> Callable[[str, tuple[Layout, ...]], Scores]:
+        """What the selector makes of a question and the units of passages; a turn asks more than once."""
         selector = self.selector
         if selector is None:
-            return lambda _, sentences: np.zeros(len(sentences))
-        return functools.lru_cache(maxsize=32)(lambda question, sentences: selector.score(question, sentences) / _STATED)
+            return lambda _, passages: np.zeros(sum(len(passage.units) for passage in passages))
+        return functools.lru_cache(maxsize=32)(lambda question, passages: selector.score(question, passages) / _STATED)
 
     def told(self, said: Said, passages: Sequence[Passage]) -> Matrix:
         """What is said of each unit: the columns of READ behind the first two, for the units of all passages in their order."""

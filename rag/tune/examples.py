@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rag import build, loading
 from rag.answer.cite import cite
+from rag.answer.cite import cite
 from rag.answer.evidence import foreign, is_official, usable
 from rag.answer.faq import nearest, vetted
 from rag.answer.fit import Matrix
@@ -141,7 +142,9 @@ def example(item: Question, case: Case) -> Example:
         case.language,
         case.passages,
         case.parts.ranker.features(case.query, found, foreign(case.passages, case.language)),
-        np.array([_is_right(item, case, quoted(passage, unit, case.language)) for passage, unit in pairs], dtype=np.bool_),
+        np.array(
+            [_is_right(item, case, cite([quoted(passage, unit, case.language)])) for passage, unit in pairs], dtype=np.bool_
+        ),
         np.array([is_official(passage) for passage, _ in pairs], dtype=np.bool_),
         near[0] if near else 0.0,
         near is not None and _is_right(item, case, vetted(near[1])),

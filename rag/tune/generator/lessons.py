@@ -29,6 +29,7 @@ SHOWN = ((1, 2, 3, 4, 5), (0.25, 0.15, 0.25, 0.2, 0.15))  # how many entries a s
 JOINED = 0.3  # of the entries stand in one passage with the one before
 ACROSS = 0.2  # of the sets have their passages in the other language
 SECOND, PREMISE, FOLLOWING = 0.6, 0.5, 0.6  # how often a second way of asking, a wrong premise and a follow-up are taken up
+WRITTEN, OWN = "written", "the shop's own"  # sources of the lessons that ship, and of those that a shop brings
 _FIGURE = re.compile(r"(?<!\d)(?<!\d[:：])\d{2,5}(?!\d|[:：]\d)")  # no times of day, no lone digits
 
 
@@ -67,7 +68,6 @@ def written_lessons(entries: Sequence[Entry], language: Language, seed: int, rou
     return made
 
 
-OWN = "the shop's own"  # source of lessons that a shop brings
 _FORM = '{"lang": "en|zh", "passages": [{"title", "text"}], "question", "reply" or "" for none, "history": [{"role", "text"}]}'
 
 
@@ -165,7 +165,7 @@ def _lesson(
         if fold(question) not in said:
             branches.append(Branch(query_of(question, language), (), NONE, "missing"))
     dice.shuffle(branches)
-    return Lesson(tuple(passages), tuple(branches), "written")
+    return Lesson(tuple(passages), tuple(branches), WRITTEN)
 
 
 def _asked(entry: Entry, language: Language, marker: int, swap: Callable[[str], str], dice: random.Random) -> Iterator[Branch]:

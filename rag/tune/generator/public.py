@@ -23,14 +23,14 @@ _OPINION = re.compile(r"^(?:yes|no|yep|nope|yeah|absolutely|of course|i |we |my 
 Asked = tuple[str, str]  # question, reply; no reply where the passage does not hold it
 
 
-def public_lessons(folder: Path, seed: int, skipped: Skipped | None = None) -> list[Lesson]:
-    """Lessons of the sets under `folder`; rows that cannot be used are `skipped`.
+def public_lessons(folder: Path, seed: int, skipped: Skipped | None = None, most: int = LESSONS) -> list[Lesson]:
+    """At most `most` lessons of each set under `folder`; rows that cannot be used are `skipped`.
 
     Raises DataError naming the set that is missing or has no row that can be used.
     """
     dice, skipped = random.Random(seed), Skipped() if skipped is None else skipped
     sets = (list(_squad(folder, dice, skipped)), list(_policies(folder, dice, skipped)), list(_evidence(folder, dice, skipped)))
-    return [lesson for lessons in sets for lesson in dice.sample(lessons, min(len(lessons), LESSONS))]
+    return [lesson for lessons in sets for lesson in dice.sample(lessons, min(len(lessons), most))]
 
 
 def _squad(folder: Path, dice: random.Random, skipped: Skipped) -> Iterable[Lesson]:

@@ -1,4 +1,4 @@
-"""What the selector learns from: sentences that stand together, and questions of which one of them, or none, states the answer.
+"""What the selector learns from: passages, and questions of which one of their units, or none, states the answer.
 
 Pages are written for this: their sentences are neighbours in meaning, their questions share few words with what answers them,
 and some only sound as if the page answered them. Lessons of the generator (rag.tune.generator.lessons) add breadth.
@@ -9,30 +9,31 @@ from __future__ import annotations
 import hashlib
 import random
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rag.answer.rank import headed
 from rag.answer.reply import bare, declines
-from rag.answer.units import units
+from rag.answer.units import layout, units
 from rag.language import detect, simplify, words
-from rag.ports import Vectors
+from rag.ports import Layout, Vectors
 from rag.tune.generator.lessons import Branch, Lesson
 from rag.tune.sound import Skipped, missing, sound_rows
 from rag.types import Language
 
 PAGES = Path(__file__).with_name("pages.jsonl")
 HELD_OUT = 14  # one page of so many is never learnt from
-PIECES = 0.35  # of the lines of a page begin a piece of two or three as well, as a paragraph is quoted whole
-ABSENT = 0.25  # of the questions that a topic answers are asked without their answer there
-NAMED = 0.4  # of a page's questions name it, beside sentences of other pages that only the name tells from an answer
-FAR, AWAY = 12, 3  # the nearest sentences of other pages that are kept for a question, and how many of them are shown
-NEAREST, OTHERS = 3, 2  # wrong sentences beside the right one: the nearest to the question, and any
+MOST = 8  # questions of a topic that are asked in a step
+PIECES = 0.3  # of the lines of a page begin a unit of two or three as well, as a paragraph is quoted whole
+ABSENT = 0.5  # of the pages are shown without a line or two, so that what those answered is left open
+PARTED = 0.5  # ... as two passages
+NAMED = 0.4  # ... are named in their questions, beside passages of other pages that only the name tells from an answer
+STRANGE = 0.4  # of the others stand beside a passage of any other page
+FAR = 12  # the nearest sentences of other pages that are kept for a question
 CLEAR, VAGUE = 0.5, 0.34  # share of a reply's words in what states it; from which on it may state a part of it
 _SORT = re.compile(r"^(?:policy|product|guide|manual|faq|page|商品详情|活动)\b[ :：]*", re.IGNORECASE)
 _END = re.compile(r"[,:：，|（(>]| - | — |'s ")
@@ -42,36 +43,35 @@ _QUOTES = "'‘’“” 《》"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question about a topic's sentences, by their places."""
+    """A question about a topic's units, by their places, through all passages."""
 
     question: str
-    right: frozenset[int]  # that state the answer; none where it is not there
-    vague: frozenset[int] = frozenset()  # that may state part of it, and are no examples
+    right: frozenset[int]  # that state the answer, or part of it; none where it is not there
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Sentences as rag.answer.rank shows them to the selector, each behind what it is about."""
+    """Passages that are shown together, with questions."""
 
-    sentences: tuple[str, ...]
+    passages: tuple[Layout, ...]
     asked: tuple[Asked, ...]
     source: str
-    language: Language  # of the sentences
+    language: Language  # of the passages
     name: str = ""  # what a page is about
-    cosines: NDArray[np.float32] | None = None  # (asked, sentences), of the embedder
-    away: tuple[tuple[str, ...], ...] = ()  # for each question, the nearest sentences of other topics
+    near: tuple[tuple[Layout, ...], ...] = ()  # for each question, what other pages say that is nearest to it
+    far: tuple[Layout, ...] = ()  # what some other pages say
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A question and the sentences to choose from; with `right` empty none is to be chosen."""
+    """A question and the passages to choose a unit from, by its place; with `right` empty none is to be chosen."""
 
     question: str
-    sentences: tuple[str, ...]
+    passages: tuple[Layout, ...]
     right: tuple[int, ...]
 
 
-def page_topics(seed: int, skipped: Skipped, path: Path = PAGES) -> tuple[list[Topic], list[Topic]]:
+def page_topics(skipped: Skipped, path: Path = PAGES) -> tuple[list[Topic], list[Topic]]:
     """The pages to learn from, and those held out; lines that are no pages are `skipped`."""
     learnt: list[Topic] = []
     unseen: list[Topic] = []
@@ -80,8 +80,7 @@ def page_topics(seed: int, skipped: Skipped, path: Path = PAGES) -> tuple[list[T
             skipped.add(where, faulty)
             continue
         is_held_out = hashlib.sha256(row["title"].encode()).digest()[0] % HELD_OUT == 0
-        dice = None if is_held_out else random.Random(f"{seed}/{where.rpartition(':')[2]}")
-        (unseen if is_held_out else learnt).append(_page(row, dice))
+        (unseen if is_held_out else learnt).append(_page(row))
     return learnt, unseen
 
 
@@ -102,21 +101,17 @@ def _fault(row: dict[str, Any]) -> str:
     return ""
 
 
-def _page(row: dict[str, Any], dice: random.Random | None) -> Topic:
-    """With pieces of several lines among its sentences, unless they are left out (no `dice`)."""
-    lines = [line.strip() for line in row["lines"]]
-    spans = [(number, number + 1) for number in range(len(lines))]
-    for first in range(len(lines) - 1) if dice else ():
-        if dice and dice.random() < PIECES:
-            spans.append((first, min(first + dice.choice((2, 3)), len(lines))))
-    between = " " if row["lang"] == "en" else ""
-    sentences = tuple(f"{row['title']}: {between.join(lines[first:last])}" for first, last in spans)
-    asked = [
-        Asked(question, frozenset(place for place, (first, last) in enumerate(spans) if first <= line < last))
-        for line, question in (*row["asked"], *row["other"])
-    ]
+def _page(row: dict[str, Any]) -> Topic:
+    lines = tuple(line.strip() for line in row["lines"])
+    asked = [Asked(question, frozenset({line})) for line, question in (*row["asked"], *row["other"])]
     asked += [Asked(question, frozenset()) for question in row["open"]]
-    return Topic(sentences, tuple(asked), "pages", row["lang"], _name(row["title"], row["lang"]))
+    name = _name(row["title"], row["lang"])
+    return Topic((_passage(row["title"], lines),), tuple(asked), PAGES.stem, row["lang"], name)
+
+
+def _passage(subject: str, lines: Sequence[str], runs: Iterable[tuple[int, int]] = ()) -> Layout:
+    """Each line is a unit, and so is each run of several."""
+    return Layout(subject, tuple(lines), (*((line, line + 1) for line in range(len(lines))), *runs))
 
 
 def _name(title: str, language: Language) -> str:
@@ -127,7 +122,7 @@ def _name(title: str, language: Language) -> str:
 
 
 def lesson_topics(lessons: Iterable[Lesson]) -> list[Topic]:
-    """The units of a lesson's passages with its questions; of a reply in another language all units of its passage are right."""
+    """The passages of a lesson with its questions; of a reply in another language all units of its passage are right."""
     return [topic for lesson in lessons if (topic := _topic(lesson)) and topic.asked]
 
 
@@ -138,7 +133,8 @@ def _topic(lesson: Lesson) -> Topic | None:
     own = [(number, set(words(simplify(unit.text)))) for number, unit in found]
     language = detect(" ".join(unit.text for _, unit in found)) or "en"
     asked = [one for branch in lesson.branches if (one := _asked(branch, own, language))]
-    return Topic(tuple(headed(unit) for _, unit in found), tuple(asked), lesson.source, language)
+    shown = tuple(laid for passage in lesson.passages if (laid := layout(passage.chunk)).units)
+    return Topic(shown, tuple(asked), lesson.source, language)
 
 
 def _asked(branch: Branch, own: Sequence[tuple[int, set[str]]], language: Language) -> Asked | None:
@@ -152,52 +148,78 @@ def _asked(branch: Branch, own: Sequence[tuple[int, set[str]]], language: Langua
     shares = [len(said & known) / max(len(said), 1) if place == number else 0.0 for place, known in own]
     best = max(shares)
     if best >= CLEAR:
-        right = {place for place, share in enumerate(shares) if share >= best - 0.1}
-        return Asked(question, frozenset(right), frozenset(p for p, s in enumerate(shares) if s > VAGUE) - right)
+        return Asked(question, frozenset(place for place, share in enumerate(shares) if share > VAGUE or share >= best - 0.1))
     if branch.query.language == language:
         return None
     return Asked(question, frozenset(place for place, (passage, _) in enumerate(own) if passage == number))
 
 
-def with_cosines(topics: Sequence[Topic], embed: Callable[[Sequence[str]], Vectors]) -> list[Topic]:
-    """Each with the embedder's cosines, so that the sentences that it takes for the answer are drawn, here and elsewhere."""
+def with_neighbours(topics: Sequence[Topic], embed: Callable[[Sequence[str]], Vectors], seed: int) -> list[Topic]:
+    """Pages with what others say: the sentences that an embedder takes for the answer to each question, and any."""
+    dice = random.Random(seed)
     made: list[Topic] = []
     for language in dict.fromkeys(topic.language for topic in topics):
         own = [topic for topic in topics if topic.language == language]
-        texts = [text for topic in own for text in topic.sentences]
-        owner = np.repeat(np.arange(len(own)), [len(topic.sentences) for topic in own])
-        sentences = embed(texts)
-        questions = iter(embed([one.question for topic in own for one in topic.asked]))
+        pages = [topic.passages[0] for topic in own]
+        places = [(number, line) for number, page in enumerate(pages) for line in range(len(page.pieces))]
+        around = [_around(pages[number], line) for number, line in places]
+        owner = np.array([number for number, _ in places])
+        sentences = embed([f"{pages[number].subject}: {pages[number].pieces[line]}" for number, line in places])
         for number, topic in enumerate(own):
-            cosines = np.array([next(questions) for _ in topic.asked]) @ sentences.T
-            elsewhere = np.where(owner == number, -np.inf, cosines)
-            away = [np.argsort(-row, kind="stable")[: min(FAR, len(texts) - len(topic.sentences))] for row in elsewhere]
-            shown = tuple(tuple(texts[place] for place in places) for places in away)
-            made.append(replace(topic, cosines=cosines[:, owner == number], away=shown))
+            cosines = embed([one.question for one in topic.asked]) @ sentences.T
+            cosines[:, owner == number] = -np.inf
+            most = min(FAR, int((owner != number).sum()))
+            near = tuple(tuple(around[place] for place in np.argsort(-row, kind="stable")[:most]) for row in cosines)
+            strange = [place for place in dice.sample(range(len(places)), min(FAR, len(places))) if owner[place] != number]
+            made.append(replace(topic, near=near, far=tuple(around[place] for place in strange)))
     return made
 
 
-def drawn(topic: Topic, dice: random.Random, most: int = 8) -> Iterator[Choice]:
-    """At most `most` of its questions, each with at most two right sentences, and wrong ones."""
-    for place in dice.sample(range(len(topic.asked)), min(most, len(topic.asked))):
+def _around(page: Layout, line: int) -> Layout:
+    """A line of a page with its neighbours."""
+    return _passage(page.subject, page.pieces[max(line - 1, 0) : line + 2])
+
+
+def drawn(topic: Topic, dice: random.Random, most: int = MOST) -> Iterator[Choice]:
+    """At most `most` of its questions, all over the same passages."""
+    asked = dice.sample(range(len(topic.asked)), min(most, len(topic.asked)))
+    if topic.source != PAGES.stem:
+        for place in asked:
+            one = topic.asked[place]
+            yield Choice(garbled(one.question, dice), topic.passages, tuple(sorted(one.right)))
+        return
+    passages, where = _shown(topic.passages[0], dice)
+    near = [one for place in asked for one in topic.near[place]] if topic.near and dice.random() < NAMED else []
+    if near:
+        passages += dice.sample(near, min(dice.choice((1, 1, 2)), len(near)))
+    elif topic.far and dice.random() < STRANGE:
+        passages.append(dice.choice(topic.far))
+    for place in asked:
         one = topic.asked[place]
-        wrong = [number for number in range(len(topic.sentences)) if number not in one.right | one.vague]
-        if topic.cosines is not None:
-            cosines = topic.cosines[place]
-            wrong.sort(key=lambda number: -cosines[number])
-            wrong = wrong[:NEAREST] + dice.sample(wrong[NEAREST:], min(OTHERS, len(wrong[NEAREST:])))
-        elif len(wrong) > NEAREST + OTHERS:
-            wrong = dice.sample(wrong, NEAREST + OTHERS)
-        right = dice.sample(sorted(one.right), min(2, len(one.right)))
-        if wrong and dice.random() < ABSENT:
-            right = []
-        sentences = [topic.sentences[number] for number in (*right, *wrong)]
         question = one.question
-        if topic.away and topic.name and dice.random() < NAMED:
-            question = f"{topic.name}: {question}" if dice.random() < 0.7 else f"{question} {topic.name}"
-            sentences += dice.sample(topic.away[place], min(AWAY, len(topic.away[place])))
-        if sentences:
-            yield Choice(garbled(question, dice), tuple(sentences), tuple(range(len(right))))
+        if near:
+            question = f"{topic.name}: {question}" if dice.random() < 0.6 else f"{question} {topic.name}"
+        right = tuple(unit for line in sorted(one.right) for unit in where[line])
+        yield Choice(garbled(question, dice), tuple(passages), right)
+
+
+def _shown(page: Layout, dice: random.Random) -> tuple[list[Layout], dict[int, list[int]]]:
+    """A page in one passage or two, perhaps without some of its lines; and of each line the units that hold it."""
+    lines = list(range(len(page.pieces)))
+    gone = dice.sample(lines, dice.choice((1, 1, 2))) if dice.random() < ABSENT else []
+    left = [line for line in lines if line not in gone]
+    at = dice.randrange(2, len(left) - 1) if len(left) > 5 and dice.random() < PARTED else len(left)
+    passages: list[Layout] = []
+    where: dict[int, list[int]] = defaultdict(list)
+    before = 0
+    for part in filter(None, (left[:at], left[at:])):
+        ends = [(first, min(first + dice.choice((2, 3)), len(part))) for first in range(len(part) - 1) if dice.random() < PIECES]
+        passages.append(_passage(page.subject, [page.pieces[line] for line in part], ends))
+        for unit, (first, end) in enumerate(passages[-1].units):
+            for line in part[first:end]:
+                where[line].append(before + unit)
+        before += len(passages[-1].units)
+    return passages, where
 
 
 def garbled(question: str, dice: random.Random) -> str:

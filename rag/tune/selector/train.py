@@ -1,4 +1,4 @@
-"""Training of the selector: of each question's sentences the right one, or none, by one softmax; a killed run goes on."""
+"""Training of the selector: of each question's units the right one, or none, by one softmax; a killed run goes on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,27 +15,29 @@ import torch
 from torch import Tensor
 
 from rag.models.joint import JointEncoder
-from rag.models.selector import ASKED, STATED
+from rag.models.selector import Tokens
+from rag.tune.generator.lessons import OWN, WRITTEN
 from rag.tune.schedule import resume, save, share
-from rag.tune.selector.topics import Choice, Topic, drawn
+from rag.tune.selector.topics import PAGES, Choice, Topic, drawn
 
 log = logging.getLogger(__name__)
-Tokens = Callable[[Sequence[str], int], list[list[int]]]  # of rag.models.selector.SentenceSelector
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The numbers of a run; they go into the model card."""
 
-    steps: int = 1300
+    steps: int = 1200
     seed: int = 0
-    pairs: int = 220  # of a question and a sentence, a step
-    pages: float = 0.5  # share of the topics that are pages
-    public: float = 0.1  # ... that come from public sets; the rest are written lessons
+    topics: int = 4  # a step
+    pages: float = 0.58  # how often a topic is a page, against the others of these
+    written: float = 0.3  # ... a lesson that ships
+    public: float = 0.12  # ... of a public set
+    own: float = 1.0  # ... a shop's own, where there are any
     rate: float = 2e-4  # at its peak, of the layers
     head: float = 1e-3  # ... of what is new
-    warm_up: int = 80
-    every: int = 200  # steps between checkpoints
+    warm_up: int = 40
+    every: int = 50  # steps between checkpoints
 
 
 class Learnt:
@@ -88,19 +90,19 @@ def train(model: JointEncoder, tokens: Tokens, topics: Sequence[Topic], plan: Pl
 
 
 def judged(model: JointEncoder, tokens: Tokens, topics: Sequence[Topic]) -> dict[str, float]:
-    """How the model fares with all sentences of each topic.
+    """How the model fares with all units of each topic.
 
-    "right": share of the answered questions whose likeliest sentence is right. "told": the probability that the likeliest
-    sentence of an answered question has a higher score than that of one that is left open. "loss": as in training.
+    "right": share of the answered questions whose likeliest unit is right. "told": the probability that the likeliest
+    unit of an answered question has a higher score than that of one that is left open. "loss": as in training.
     """
     right: list[float] = []
     tops: dict[bool, list[float]] = {True: [], False: []}
     losses: list[float] = []
     with torch.inference_mode():
         for topic in topics:
-            ids = tokens(topic.sentences, STATED)
-            questions = tokens([one.question for one in topic.asked], ASKED)
-            for one, scores in zip(topic.asked, model([(question, ids) for question in questions]), strict=True):
+            shown = tokens.passages(topic.passages)
+            found = model([(tokens.question(one.question), shown) for one in topic.asked])
+            for one, scores in zip(topic.asked, found, strict=True):
                 tops[bool(one.right)].append(scores.max().item())
                 losses.append(_surprise(scores, sorted(one.right)).item())
                 if one.right:
@@ -111,23 +113,18 @@ def judged(model: JointEncoder, tokens: Tokens, topics: Sequence[Topic]) -> dict
 
 
 def _batches(topics: Sequence[Topic], plan: Plan) -> Iterator[list[Choice]]:
-    """Endless, of about plan.pairs sentences, in the same order for the same seed; each kind of topic is gone through in turn."""
+    """Endless, of plan.topics each, in the same order for the same seed; each kind of topic is gone through in turn."""
     dice = random.Random(plan.seed)
-    kinds = ("pages", "written", "public")
-    pools = {kind: [topic for topic in topics if _kind(topic) == kind] for kind in kinds}
-    shares = dict(zip(kinds, (plan.pages, 1 - plan.pages - plan.public, plan.public), strict=True))
-    present = [kind for kind in kinds if pools[kind]]
-    turns = {kind: _endless(pools[kind], dice) for kind in present}
+    shares = {PAGES.stem: plan.pages, WRITTEN: plan.written, "public": plan.public, OWN: plan.own}
+    pools = {kind: [topic for topic in topics if _kind(topic) == kind] for kind in shares}
+    turns = {kind: _endless(pool, dice) for kind, pool in pools.items() if pool}
     while True:
-        batch: list[Choice] = []
-        while sum(len(choice.sentences) for choice in batch) < plan.pairs:
-            kind = dice.choices(present, [shares[one] for one in present])[0]
-            batch += drawn(next(turns[kind]), dice)
-        yield batch
+        chosen = dice.choices(list(turns), [shares[kind] for kind in turns], k=plan.topics)
+        yield [choice for kind in chosen for choice in drawn(next(turns[kind]), dice)]
 
 
 def _kind(topic: Topic) -> str:
-    return topic.source if topic.source in ("pages", "written") else "public"
+    return topic.source if topic.source in (PAGES.stem, WRITTEN, OWN) else "public"
 
 
 def _endless(topics: Sequence[Topic], dice: random.Random) -> Iterator[Topic]:
@@ -137,11 +134,9 @@ def _endless(topics: Sequence[Topic], dice: random.Random) -> Iterator[Topic]:
 
 def _loss(model: JointEncoder, tokens: Tokens, batch: Sequence[Choice]) -> Tensor:
     """The mean surprise at what is right, computed in bfloat16."""
-    questions = tokens([choice.question for choice in batch], ASKED)
-    sentences = iter(tokens([sentence for choice in batch for sentence in choice.sentences], STATED))
-    jobs = [(question, [next(sentences) for _ in choice.sentences]) for question, choice in zip(questions, batch, strict=True)]
+    marked = {choice.passages: tokens.passages(choice.passages) for choice in batch}
     with torch.autocast("cpu", torch.bfloat16):
-        scores = model(jobs)
+        scores = model([(tokens.question(choice.question), marked[choice.passages]) for choice in batch])
     return torch.stack([_surprise(one, choice.right) for one, choice in zip(scores, batch, strict=True)]).mean()
 
 
