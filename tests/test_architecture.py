@@ -28,7 +28,7 @@ TUNE = {
     "rag/tune/generator/",
     "rag/tune/schedule.py",
 }  # a model is taught with the framework at hand
-SELECTS = {"rag/models/joint.py", "rag/models/selector.py"}
+SELECTS = {"rag/models/joint.py", "rag/models/packed.py", "rag/models/selector.py"}
 DOORS = {
     "chromadb": {"rag/index/chroma.py"},
     "sentence_transformers": {"rag/models/embed.py", "rag/models/rerank.py"} | TUNE,

@@ -1,6 +1,6 @@
 """Documents that state different figures for the same thing: the one in force since later wins, else both are named.
 
-That the shop's own word wins over what customers say is settled before (rag.answer.evidence.heard), and so is what is out of force.
+That the shop's word wins over customers' is settled before (rag.answer.evidence.heard), and so is what is out of force.
 """
 
 from __future__ import annotations

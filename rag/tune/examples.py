@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from rag import build, loading
 from rag.answer.cite import cite
-from rag.answer.cite import cite
 from rag.answer.evidence import foreign, is_official, usable
 from rag.answer.faq import nearest, vetted
 from rag.answer.fit import Matrix
