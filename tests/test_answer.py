@@ -16,6 +16,7 @@ from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
 from rag.answer.rank import READ
 from rag.errors import ModelFailed
+from rag.ports import Layout
 from rag.types import (
     Answer,
     Chunk,
@@ -402,3 +403,30 @@ def test_the_events_of_a_dialogue(name: str) -> None:
         assert isinstance(closing, Done | Refused | HandOver)
         history += (Turn("user", question), Turn("assistant", closing.answer.text))
     golden(f"events_{name}.txt", "\n".join(lines))
+
+
+class Reading:
+    """A selector for which what names steel answers whatever is asked."""
+
+    fingerprint = "reading@1"
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def score(self, question: str, passages: Sequence[Layout]) -> np.ndarray:
+        said = [" ".join(one.pieces[first:end]) for one in passages for first, end in one.units]
+        return np.array([6.0 if "steel" in unit else -6.0 for unit in said])
+
+
+def test_a_refusal_shows_what_is_said_in_the_other_language_alone() -> None:
+    lid = chunk("lamp_zh.md#1", "灯罩是 steel 做的。它很轻。", "灯罩 lid")
+    other = chunk("lamp.md#1", "The lid is red.", "Lid")
+    parts = dataclasses.replace(make_parts(chunks=[lid, other], refuse_below_en=0.99), selector=Reading())
+    given = ask("What is the lid made of?", parts)
+    assert given.outcome is Outcome.REFUSED
+    assert given.text.endswith("A document that we have in Chinese only may say it: 灯罩是 steel 做的。 [1]")
+    assert [(one.document, one.quote) for one in given.citations] == [("lamp_zh.md", "灯罩是 steel 做的。")]
+    rumour = dataclasses.replace(lid, facets=Facets("zh", trust="community"))
+    for chunks, selector in (([rumour, other], Reading()), ([lid, other], None), ([other], Reading())):
+        parts = dataclasses.replace(make_parts(chunks=chunks, refuse_below_en=0.99), selector=selector)
+        assert "steel" not in ask("What is the lid made of?", parts).text

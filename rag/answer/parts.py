@@ -125,6 +125,7 @@ class Case:
     passages: tuple[Passage, ...] = ()
     usable: tuple[Passage, ...] = ()
     candidates: tuple[Candidate, ...] = ()
+    elsewhere: Candidate | None = None  # what states it most likely among the passages in another language
     said: Said | None = None  # what the generator makes of the passages, once it was asked
     failed: str = ""  # the rung that a failing part cost this turn
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -141,6 +142,7 @@ class Case:
         others = foreign(self.passages, self.language)
         ranked = heard(self.parts.ranker.rank(self.query, found, said, others), self.threshold)
         self.candidates = tuple(standing(ranked, self.parts.rarity))
+        self.elsewhere = self.parts.ranker.elsewhere(self.query, found, others)
         self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())
 
     @property

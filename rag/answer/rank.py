@@ -111,6 +111,10 @@ def as_read(prior: Matrix, told: Matrix) -> Matrix:
     return np.column_stack([np.ones(len(prior)), prior, told])
 
 
+def _repaired(query: Query) -> Query:
+    return replace(query, text=query.repaired or query.text)
+
+
 @dataclass(frozen=True)
 class Ranker:
     """Weighs what the passages offer against a question."""
@@ -142,7 +146,7 @@ class Ranker:
 
     def features(self, query: Query, passages: Sequence[Passage], foreign: Sequence[Passage] = ()) -> Matrix:
         """Shape (units of all passages in their order, len(FEATURES)); the question as repaired, where it was."""
-        query = replace(query, text=query.repaired or query.text)
+        query = _repaired(query)
         best = max((passage.score for passage in passages), default=0.0)
         belief = [math.exp(passage.score - best) for passage in passages]
         rows = [
@@ -154,11 +158,29 @@ class Ranker:
             for row in self._rows(query, passage, its, units(passage.chunk))
         ]
         found = np.array([[row[name] for name in FEATURES] for row in rows], dtype=np.float64).reshape(-1, len(FEATURES))
-        own, others = (tuple(layout(one.chunk) for one in which) for which in (passages, foreign))
-        stated = self._stated(query.text, own + others)
-        found[:, FEATURES.index("states")] = stated[: len(found)]
-        found[:, FEATURES.index("elsewhere")] = stated[len(found) :].max(initial=-1.0)
+        own, others = self._logits(query, passages, foreign)
+        found[:, FEATURES.index("states")] = own
+        found[:, FEATURES.index("elsewhere")] = others.max(initial=-1.0)
         return found
+
+    def elsewhere(self, query: Query, passages: Sequence[Passage], foreign: Sequence[Passage]) -> Candidate | None:
+        """The unit of `foreign` passages, found beside `passages`, that states most likely what is asked, by the selector alone.
+
+        Its probability is that any of them does.
+        """
+        _, logits = self._logits(_repaired(query), passages, foreign)
+        found = [(passage, unit) for passage in foreign for unit in units(passage.chunk)]
+        if self.selector is None or not found:
+            return None
+        likely = likelihoods(logits * _STATED)
+        return Candidate(float(likely.sum()), *found[int(likely.argmax())])
+
+    def _logits(self, query: Query, passages: Sequence[Passage], foreign: Sequence[Passage]) -> tuple[Scores, Scores]:
+        """What the selector makes of their units, divided by _STATED; both read at once."""
+        own, others = (tuple(layout(one.chunk) for one in which) for which in (passages, foreign))
+        logits = self._stated(query.text, own + others)
+        count = sum(len(one.units) for one in own)
+        return logits[:count], logits[count:]
 
     @functools.cached_property
     def _stated(self) -> Callable[[str, tuple[Layout, ...]], Scores]:
