@@ -42,11 +42,13 @@ eval: $(VENV)/.ready ## score the live index and the answers on corpus/gold/test
 	$(RUN) eval corpus
 	$(RUN) eval answers --gold corpus/gold/test --json .shoptalk/eval/test.json
 
-tune: $(VENV)/.ready ## teach the generator the lessons (hours; goes on after a kill), compare on gold, activate what is no worse
+tune: $(VENV)/.ready ## teach selector and generator (hours; goes on after a kill), compare on gold, activate what is no worse
 	$(PIP) -e '.[tune]'
 	$(RUN) ingest
-	$(RUN) tune generator --out .shoptalk/tune --compile
-	$(RUN) tune activate --adapter .shoptalk/tune/adapter --out .shoptalk/tune/trial
+	$(RUN) tune selector --out .shoptalk/tune/selector
+	$(RUN) tune activate --selector .shoptalk/tune/selector/model --out .shoptalk/tune/trial-selector
+	$(RUN) tune generator --out .shoptalk/tune/generator --compile
+	$(RUN) tune activate --adapter .shoptalk/tune/generator/adapter --out .shoptalk/tune/trial-generator
 
 bench: $(VENV)/.ready ## time retrieval over 1,000, 10,000 and 100,000 chunks; the table goes to tests/bench/results.md
 	$(BIN)/python -m tests.bench.retrieval

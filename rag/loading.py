@@ -68,4 +68,6 @@ def build_selector(settings: Settings) -> Selector | None:
     from rag.models.resolve import resolve_selector
     from rag.models.selector import SentenceSelector
 
-    return SentenceSelector(resolve_selector(models.selector), models.device, models.threads, models.embedder_dtype)
+    return SentenceSelector(
+        resolve_selector(models.selector, settings.home), models.device, models.threads, models.embedder_dtype
+    )

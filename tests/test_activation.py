@@ -11,10 +11,10 @@ import pytest
 from rag.answer.fitted import NAME
 from rag.errors import DataError
 from rag.evaluate.metrics import Figure
-from rag.models.resolve import ACTIVATED
+from rag.models.resolve import LIVE_ADAPTER, LIVE_SELECTOR
 from rag.settings import Settings
 from rag.tune import activation
-from rag.tune.activation import Change, compare, try_adapter
+from rag.tune.activation import Change, compare, try_models
 
 
 def result(score: float, wrong: float) -> Any:
@@ -32,9 +32,10 @@ def test_worse_is_more_wrong_or_less_right() -> None:
 def test_it_goes_live_with_its_weights_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: Any, live: bool
 ) -> None:
-    home, adapter = tmp_path / "home", tmp_path / "adapter"
-    for folder in (home / "index", adapter):
+    home, adapter, selector = tmp_path / "home", tmp_path / "adapter", tmp_path / "chooser"
+    for folder in (home / "index", adapter, selector):
         folder.mkdir(parents=True)
+    (selector / "kept.safetensors").write_text("new", encoding="utf-8")
     (home / NAME).write_text("old", encoding="utf-8")
     (adapter / "adapter_config.json").write_text("{}", encoding="utf-8")
     results = [result(0.5, 0.1), after]
@@ -46,16 +47,23 @@ def test_it_goes_live_with_its_weights_or_not_at_all(
 
     monkeypatch.setattr(activation, "evaluate_answers", evaluated)
     monkeypatch.setattr(activation, "tune_answers", lambda settings, *_, **__: (settings.home / NAME).write_text("new"))
-    changes, is_live = try_adapter(Settings(home=home), adapter, tmp_path / "dev", tmp_path / "test", tmp_path / "out")
+    new = {"adapter": adapter, "selector": selector}
+    changes, is_live = try_models(Settings(home=home), new, tmp_path / "dev", tmp_path / "test", tmp_path / "out")
     assert (is_live, len(changes)) == (live, 2)
     assert asked[0].home == home and asked[1].home != home and (asked[1].home / "index").resolve() == (home / "index").resolve()
-    assert asked[1].models.adapter == str(adapter)
+    assert (asked[1].models.adapter, asked[1].models.selector) == (str(adapter), str(selector))
     assert (home / NAME).read_text(encoding="utf-8") == ("new" if live else "old")
-    assert (home / ACTIVATED / "adapter_config.json").is_file() == live
+    assert (home / LIVE_ADAPTER / "adapter_config.json").is_file() == live
+    assert (home / LIVE_SELECTOR / "kept.safetensors").is_file() == live
 
 
 def test_it_is_judged_by_other_questions_than_it_was_fitted_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="other questions to judge by"):
-        try_adapter(Settings(home=tmp_path), tmp_path, tmp_path / "gold", tmp_path / "gold", tmp_path / "out")
-    with pytest.raises(DataError, match="no adapter_config.json"):
-        try_adapter(Settings(home=tmp_path), tmp_path, tmp_path / "dev", tmp_path / "test", tmp_path / "out")
+        try_models(Settings(home=tmp_path), {"adapter": tmp_path}, tmp_path / "gold", tmp_path / "gold", tmp_path / "out")
+    for new, said in (
+        ({"adapter": tmp_path}, "no adapter_config.json"),
+        ({"selector": tmp_path}, "tune selector"),
+        ({}, "neither"),
+    ):
+        with pytest.raises(DataError, match=said):
+            try_models(Settings(home=tmp_path), new, tmp_path / "dev", tmp_path / "test", tmp_path / "out")

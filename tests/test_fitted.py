@@ -107,4 +107,5 @@ def test_another_type_of_number_is_no_other_embedder() -> None:
     model, _, dtype = own.embedder.rpartition("/")
     assert dtype in ("float32", "bfloat16")
     assert all(own.for_models(f"{model}/{other}", own.selector) is own for other in ("float32", "bfloat16"))
+    assert own.for_models(f"renamed@{model.partition('@')[2]}/float32", own.selector) is own
     assert own.for_models("another@0/simplified/float32", own.selector).thresholds == CAUTIOUS

@@ -7,7 +7,15 @@ import pytest
 
 from rag.errors import ModelMissing
 from rag.models import resolve
-from rag.models.resolve import identity, packaged, resolve_adapter, resolve_embedder, resolve_generator
+from rag.models.resolve import (
+    SELECTOR,
+    identity,
+    packaged,
+    resolve_adapter,
+    resolve_embedder,
+    resolve_generator,
+    resolve_selector,
+)
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
 
@@ -100,6 +108,16 @@ def test_the_shipped_adapter_is_for_the_shipped_model_alone(tmp_path: Path) -> N
     assert resolve_adapter("mine", "default", tmp_path) == Path("mine")
     (tmp_path / "adapter").mkdir()
     assert resolve_adapter("default", "default", tmp_path) == tmp_path / "adapter"
+
+
+def test_a_selector_made_live_in_the_home_comes_before_the_one_that_ships(tmp_path: Path) -> None:
+    assert resolve_selector("default", tmp_path) == SELECTOR
+    (tmp_path / "selector").mkdir()
+    with pytest.raises(ModelMissing, match=r"config\.json in"):
+        resolve_selector("default", tmp_path)
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / "selector" / name).write_text("{}", encoding="utf-8")
+    assert resolve_selector("default", tmp_path) == tmp_path / "selector"
 
 
 def test_a_package_is_found_without_importing_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -111,8 +111,9 @@ class Fitted:
 
 
 def _model(fingerprint: str) -> str:
-    """Without the type of number, which comes last."""
-    return fingerprint.rpartition("/")[0] or fingerprint
+    """Without the name of the folder, which comes first, and the type of number, which comes last: weights count."""
+    plain = fingerprint.rpartition("/")[0] or fingerprint
+    return plain.partition("@")[2] or plain
 
 
 def _table(name: str, values: Mapping[str, float]) -> str:

