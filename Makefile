@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m rag
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help chat ingest test check eval tune bench format golden clean browser
+.PHONY: help chat ingest test check eval tune bench bench-engine format golden clean browser
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,10 @@ tune: $(VENV)/.ready ## teach selector and generator (hours; goes on after a kil
 
 bench: $(VENV)/.ready ## time retrieval over 1,000, 10,000 and 100,000 chunks; the table goes to tests/bench/results.md
 	$(BIN)/python -m tests.bench.retrieval
+
+bench-engine: $(VENV)/.ready ## hold the generator's replies and time against plain transformers; the table goes to tests/bench/engine.md
+	$(RUN) ingest
+	$(BIN)/python -m tests.bench.engine
 
 format: $(VENV)/.ready-dev ## rewrite the code in the house style
 	$(BIN)/ruff format .

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from tiny_models import make_llama
 
 from rag.fakes import HashEmbedder
 from rag.index.terms import analyze
+from rag.models.generate import TransformersGenerator
 from rag.settings import Settings
-from rag.types import Chunk, Facets, Kind
+from rag.types import Chunk, Facets, Kind, Turn
+from tests.bench import engine
 from tests.bench.retrieval import Measured, Took, bundled, grow, measure, questions, table, terms
 
 
@@ -61,3 +66,12 @@ def test_goals_are_judged_at_the_median() -> None:
     )
     missed = table([Measured(10_000, slow, Took([], [np.float64(180.0)]), slow, 0.1, 1.0)])
     assert "missed (90.0; CPU 90.0)" in missed and "1.2 times unfiltered: missed (2.00)" in missed
+
+
+def test_the_engine_is_held_against_the_model_alone(tmp_path: Path) -> None:
+    generator = TransformersGenerator(make_llama(tmp_path / "llama"), threads=1, dtype="float32")
+    said = [engine.say_both(generator, [Turn("user", text)], 6) for text in ("How long?", "The price is")]
+    assert all(one.engine == one.reference != "" for one in said) and all(one.engine_seconds > 0 for one in said)
+    text = engine.table([*said, *said, engine.Said("a", "b", 1.0, 2.0)])
+    assert "| 80.0% |" in text and "missed" in text and "'a', alone 'b'" in text
+    assert "met." in engine.table(said)
