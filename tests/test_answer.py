@@ -430,3 +430,12 @@ def test_a_refusal_shows_what_is_said_in_the_other_language_alone() -> None:
     for chunks, selector in (([rumour, other], Reading()), ([lid, other], None), ([other], Reading())):
         parts = dataclasses.replace(make_parts(chunks=chunks, refuse_below_en=0.99), selector=selector)
         assert "steel" not in ask("What is the lid made of?", parts).text
+
+
+def test_a_vetted_question_is_answered_without_weighing_anything() -> None:
+    given = ask("Which cards do you accept?")
+    assert given.rung == "faq" and "rank" not in given.timings and given.text == f"{PAY.answer} [1]"
+    for other in ({"region": "EU"}, {"trust": "community"}):  # what holds in one place, or is only what customers say
+        chunks = [dataclasses.replace(PAY, facets=Facets("en", **other)), RETURNS]
+        assert "rank" in ask("Which cards do you accept?", make_parts(chunks=chunks)).timings
+    assert "rank" in ask("Which cards do you accept?", make_parts(rungs=("quote",))).timings

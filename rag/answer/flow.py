@@ -1,6 +1,7 @@
 """Question -> events, one ladder for every door: the page, the HTTP service, the command line and the evaluation.
 
-guard -> small talk -> rewrite -> retrieve -> evidence -> clarify -> FAQ -> fact -> generate, check, cite -> quote -> refusal
+guard -> small talk -> rewrite -> retrieve -> a vetted question -> evidence -> clarify -> FAQ -> fact -> generate, check, cite
+-> quote -> refusal
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import replace
 
 from rag.answer.clarify import clarify
 from rag.answer.fact import fact
-from rag.answer.faq import faq
+from rag.answer.faq import at_once, faq
 from rag.answer.generate import generated
 from rag.answer.guard import guard, open_case
 from rag.answer.parts import Case, Parts, Reply
@@ -42,13 +43,14 @@ def answer(
     case.query = replace(case.clock.timed("rewrite", parts.rewrite, case.query.question, history), filter=chosen)
     case.passages = tuple(case.clock.timed("retrieve", parts.source.find, case.query, parts.passages))
     yield Sources(case.query, case.passages)
-    case.clock.timed("rank", case.weigh)
-    for name in parts.policy.rungs:
-        reply = (yield from RUNGS[name](case)) if name in RUNGS else None
-        if reply:
-            yield Done(case.close(reply.outcome, reply.text, name, citations=reply.citations))
-            return
-    yield refuse(case)
+    name, reply = "faq", case.clock.timed("faq", at_once, case) if "faq" in parts.policy.rungs else None
+    if reply is None:
+        case.clock.timed("rank", case.weigh)
+        for name in parts.policy.rungs:
+            reply = (yield from RUNGS[name](case)) if name in RUNGS else None
+            if reply:
+                break
+    yield Done(case.close(reply.outcome, reply.text, name, citations=reply.citations)) if reply else refuse(case)
 
 
 def collect(events: Iterable[Event]) -> Answer:
