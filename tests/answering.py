@@ -120,7 +120,7 @@ def make_parts(
         passages=5,
         contacts={"en": "help@shop.example", "zh": "kefu@shop.example"},
         shops={"en": "Shop", "zh": "小店"},
-        fitted=Fitted("", {"en": WEIGHTS, "zh": WEIGHTS}, CAUTIOUS),
+        fitted=Fitted("", WEIGHTS, CAUTIOUS),
     )
 
 

@@ -25,7 +25,7 @@ NAMES = ("Pinebeck Ember 400 Headlamp", "Pinebeck Ember 300 Headlamp", "余烬 4
 
 def ranker(weights: np.ndarray = WEIGHTS) -> Ranker:
     rarity = Rarity.of(item.search_text for item in CHUNKS)
-    return Ranker(rarity, Subjects(NAMES), Similarity(HashEmbedder()), {"en": weights, "zh": weights})
+    return Ranker(rarity, Subjects(NAMES), Similarity(HashEmbedder()), weights)
 
 
 def query(text: str, language: str = "en") -> Query:

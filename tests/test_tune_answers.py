@@ -125,11 +125,22 @@ def told(count: int, seed: int = 0) -> list[Example]:
 
 def test_a_ladder_that_was_fitted_on_other_questions_earns() -> None:
     examples = told(120)
-    penalty, tally, chosen = cross_validated(examples, 1.0)
+    trial = cross_validated(examples, 1.0, {})
+    tally, chosen = Tally.of(trial.verdicts), trial.thresholds["en"]
     assert tally.score > 0.35 and tally.accuracy > 0.75 and 0.2 < chosen.refuse_below < 0.8
-    assert cross_validated(examples, 1.0) == (penalty, tally, chosen)
-    careful = cross_validated(examples, 5.0)
-    assert careful[2].refuse_below > chosen.refuse_below and careful[1].wrong < tally.wrong
+    again = cross_validated(examples, 1.0, {})
+    assert (again.penalty, again.verdicts, again.thresholds) == (trial.penalty, trial.verdicts, trial.thresholds)
+    careful = cross_validated(examples, 5.0, {})
+    assert careful.thresholds["en"].refuse_below > chosen.refuse_below and Tally.of(careful.verdicts).wrong < tally.wrong
+
+
+def test_both_languages_teach_one_set_of_weights() -> None:
+    half = [replace(one, language="zh") if place % 2 else one for place, one in enumerate(told(120))]
+    trial, alone = cross_validated(half, 1.0, {}), cross_validated(told(120), 1.0, {})
+    assert trial.verdicts == alone.verdicts and trial.thresholds["zh"] == trial.thresholds["en"]
+    near = {"zh": [(place / 100, place >= 60) for place in range(100)]}
+    chosen = cross_validated(half, 1.0, near).thresholds  # type: ignore[arg-type]
+    assert chosen["en"].faq == 1.0 and chosen["zh"].faq == pytest.approx(0.6, abs=0.03)
 
 
 def test_nothing_is_learnt_from_the_question_that_is_judged() -> None:

@@ -1,4 +1,4 @@
-"""What is fitted on gold questions for one embedder and selector, by language, as a TOML file: when to answer, and with what.
+"""What is fitted on gold questions for one embedder and selector, as a TOML file: when to answer, and with what.
 
 The file beside this one comes with Shoptalk, for the default embedder. `python -m rag tune answers` writes another into a home,
 where it counts as long as these are the models in use.
@@ -54,13 +54,13 @@ CAUTIOUS: Mapping[Language, Thresholds] = {
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """By language: weights of rag.answer.rank.FEATURES, thresholds, and weights of rag.retrieve.confidence.SIGNALS.
+    """Weights of rag.answer.rank.FEATURES; by language thresholds, and weights of rag.retrieve.confidence.SIGNALS, in `found`.
 
     `read` are weights of rag.answer.rank.READ, for what the `generator` with that fingerprint makes of the passages.
     """
 
     embedder: str  # fingerprint
-    weights: Mapping[Language, Matrix]
+    weights: Matrix
     thresholds: Mapping[Language, Thresholds]
     found: Mapping[Language, Mapping[str, float]] = field(default_factory=dict)
     wrong_cost: float = 1.0
@@ -101,13 +101,12 @@ class Fitted:
             wrong_cost=self.wrong_cost,
         )
         tables = [
-            _table(language, dict(zip(FEATURES, self.weights[language], strict=True)))
-            + _table(f"{language}.thresholds", asdict(self.thresholds[language]))
+            _table(f"{language}.thresholds", asdict(self.thresholds[language]))
             + (_table(f"{language}.found", self.found[language]) if language in self.found else "")
             + (_table(f"{language}.read", dict(zip(READ, self.read[language], strict=True))) if language in self.read else "")
             for language in LANGUAGES
         ]
-        return head + "".join(tables)
+        return head + _table("weights", dict(zip(FEATURES, self.weights, strict=True))) + "".join(tables)
 
 
 def _model(fingerprint: str) -> str:
@@ -160,7 +159,7 @@ def read_fitted(file: Path) -> Fitted:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
         return Fitted(
             str(tables["embedder"]),
-            {language: np.array([float(tables[language][name]) for name in FEATURES]) for language in LANGUAGES},
+            np.array([float(tables["weights"][name]) for name in FEATURES]),
             {language: _thresholds(tables[language]["thresholds"]) for language in LANGUAGES},
             {language: _numbers(tables[language]["found"]) for language in LANGUAGES if "found" in tables[language]},
             float(tables["wrong_cost"]),
@@ -174,7 +173,7 @@ def read_fitted(file: Path) -> Fitted:
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            expected=f"an embedder, and weights and thresholds of {' and '.join(LANGUAGES)}, in {file}",
+            expected=f"an embedder, weights, and thresholds of {' and '.join(LANGUAGES)}, in {file}",
             found=repr(error),
             remedy="fit again with `python -m rag tune answers`, or remove the file",
         ) from error

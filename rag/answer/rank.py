@@ -29,7 +29,6 @@ from rag.types import Chunk, Kind, Language, Passage, Query
 FEATURES = (
     "one",  # the constant
     "cos_unit",  # unit with its subject
-    "cos_text",  # unit alone
     "cos_asked",  # unit alone and what the shopper typed, both without the models they name
     "dense",  # passage
     "cov_text",  # ... that the unit says itself
@@ -122,7 +121,7 @@ class Ranker:
     rarity: Rarity
     subjects: Subjects
     similarity: Similarity
-    weights: Mapping[Language, Matrix]
+    weights: Matrix  # of FEATURES
     read: Mapping[Language, Matrix] = field(default_factory=dict)  # of READ
     selector: Selector | None = None
 
@@ -137,7 +136,7 @@ class Ranker:
         found = [(passage, unit) for passage in passages for unit in units(passage.chunk)]
         if not found:
             return []
-        scores = self.features(query, passages, foreign) @ self.weights[query.language]
+        scores = self.features(query, passages, foreign) @ self.weights
         if said and query.language in self.read:
             scores = as_read(scores, self.told(said, passages)) @ self.read[query.language]
         likely = likelihoods(scores)
@@ -270,11 +269,8 @@ class Ranker:
             return []
         bare = self.subjects.without
         unit = self.similarity.cosines(query.text, list(map(headed, pieces)))
-        text = self.similarity.cosines(query.text, [piece.text for piece in pieces])
         asked = self.similarity.cosines(bare(query.question), [bare(piece.text) for piece in pieces])
-        return [
-            {"cos_unit": float(a), "cos_text": float(b), "cos_asked": float(c)} for a, b, c in zip(unit, text, asked, strict=True)
-        ]
+        return [{"cos_unit": float(a), "cos_asked": float(b)} for a, b in zip(unit, asked, strict=True)]
 
     def likeness(self, query: Query, questions: Sequence[str]) -> float:
         """0..1: how near the query is to the nearest of `questions`; 0 if there are none."""

@@ -21,7 +21,7 @@ from rag.ports import Progress
 from rag.retrieve.confidence import SIGNALS
 from rag.settings import Settings
 from rag.tune.examples import Collected, Example, Near, collect
-from rag.tune.ladder import PENALTIES, Tally, folds, held_out, held_out_scores, surprise, thresholds, told_by_scores, verdict
+from rag.tune.ladder import PENALTIES, Tally, folds, held_out_scores, surprise, thresholds, told_by_scores, verdict
 from rag.types import Language
 
 FEWEST = 20  # questions a language that are worth fitting on
@@ -30,13 +30,11 @@ GAIN = 0.02  # of the score, cross-validated, for which every question is read: 
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """One language, fitted: the ladder as it was and as it is now, on the same questions."""
+    """What is fitted for one language; the ladder as it was and as it is now, on the same questions."""
 
-    weights: Matrix  # of rag.answer.rank.FEATURES
     read: Matrix | None  # of rag.answer.rank.READ; None where no generator reads, or what it says does not pay
     thresholds: Thresholds
     found: Mapping[str, float]  # weights of rag.retrieve.confidence.SIGNALS
-    penalty: float  # that the weights were fitted with
     before: Tally  # by weights that may have been fitted on these very questions
     after: Tally  # cross-validated, without a generator
     told: Tally | None  # ... and with it
@@ -49,6 +47,7 @@ class AnswersTuned:
     """What was fitted, and where it lies."""
 
     fitted: Fitted
+    penalty: float  # that the weights were fitted with
     languages: Mapping[Language, Tuned]
     file: Path
 
@@ -74,14 +73,16 @@ def tune_answers(
     now = collected.fitted
     name = f"{gold.as_posix()} (digest {digest(gold)}, {len(items)} questions)"
     cost = settings.answer.wrong_cost
-    before = now.chosen(settings.answer)
+    _check(collected, gold)
+    examples = collected.examples
+    trial = cross_validated(examples, cost, collected.similar)
     languages: dict[Language, Tuned] = {}
     for language in LANGUAGES:
-        languages[language] = tuned(collected, language, before[language], cost, gold)
+        languages[language] = _tuned(collected, language, trial, now.chosen(settings.answer)[language], cost)
         progress("fit", len(languages), len(LANGUAGES))
     fitted = Fitted(
         now.embedder,
-        {language: found.weights for language, found in languages.items()},
+        fit([(one.features, one.right) for one in examples], trial.penalty),
         {language: found.thresholds for language, found in languages.items()},
         {language: found.found for language, found in languages.items()},
         cost,
@@ -92,38 +93,47 @@ def tune_answers(
     )
     file = out or settings.home / NAME
     write_atomically(file, fitted.as_toml())
-    return AnswersTuned(fitted, languages, file)
+    return AnswersTuned(fitted, trial.penalty, languages, file)
 
 
-def tuned(collected: Collected, language: Language, before: Thresholds, cost: float, gold: Path) -> Tuned:
-    """One language fitted, beside the ladder as it was. Raises DataError for too few questions in `gold`."""
-    mine = [example for example in collected.examples if example.language == language]
-    held = sum(bool(example.right.any()) for example in mine)
-    if len(mine) < FEWEST or not held:
-        raise DataError(
-            expected=f"at least {FEWEST} questions in {language}, some of them with their answer found, in {gold}",
-            found=f"{len(mine)}, {held} with it",
-            remedy="add questions or ingest the documents that answer them",
-        )
-    old = collected.fitted.weights[language]
-    similar = collected.similar[language]
-    penalty, after, chosen = cross_validated(mine, cost, similar)
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Examples cross-validated: one set of weights for both languages, since few questions teach it."""
+
+    penalty: float  # under which what is right surprises least
+    scores: Sequence[Matrix]  # of each example, the weighted sums of its units as new questions get them
+    verdicts: Sequence[int]  # ... and what the ladder's answer is worth
+    thresholds: Mapping[Language, Thresholds]
+
+
+def cross_validated(examples: Sequence[Example], cost: float, similar: Mapping[Language, Sequence[Near]]) -> Trial:
+    """The best penalty, and how the ladder fares with it."""
+    tried = {penalty: held_out_scores(examples, penalty) for penalty in PENALTIES}
+    likely = {penalty: list(map(likelihoods, scores)) for penalty, scores in tried.items()}
+    penalty = min(PENALTIES, key=lambda one: surprise(examples, likely[one]))
+    chosen = _thresholds(examples, likely[penalty], cost, similar)
+    return Trial(penalty, tried[penalty], _verdicts(examples, likely[penalty], cost, similar), chosen)
+
+
+def _tuned(collected: Collected, language: Language, trial: Trial, before: Thresholds, cost: float) -> Tuned:
+    """What is fitted for one language, beside the ladder as it was."""
+    asked = [place for place, example in enumerate(collected.examples) if example.language == language]
+    mine = [collected.examples[place] for place in asked]
+    after, chosen = Tally.of(trial.verdicts[place] for place in asked), trial.thresholds[language]
     weights, told = None, None
-    priors = held_out_scores(mine, penalty)  # as new questions get them: on its own questions a fit is too sure of itself
-    if seen := [read for one, prior in zip(mine, priors, strict=True) if (read := one.as_read(prior))]:
-        second, _, limits = cross_validated(seen, cost, similar)
-        chosen = replace(chosen, read=limits.read)
-        weights = fit([(one.features, one.right) for one in seen], second)
-        told = Tally.of([*_verdicts(seen, second, cost, similar), *[0] * (len(mine) - len(seen))])
+    pairs = [(collected.examples[place], trial.scores[place]) for place in asked]
+    if seen := [read for one, prior in pairs if (read := one.as_read(prior))]:
+        second = cross_validated(seen, cost, collected.similar)
+        chosen = replace(chosen, read=second.thresholds[language].read)
+        weights = fit([(one.features, one.right) for one in seen], second.penalty)
+        told = Tally.of([*second.verdicts, *[0] * (len(mine) - len(seen))])
         weights = weights if told.score >= after.score + GAIN else None
     found, auc = told_by_scores(mine)
     return Tuned(
-        fit([(one.features, one.right) for one in mine], penalty),
         weights,
         chosen,
         dict(zip(SIGNALS, map(float, found), strict=True)),
-        penalty,
-        Tally.of(verdict(one, likelihoods(one.features @ old), before) for one in mine),
+        Tally.of(verdict(one, likelihoods(one.features @ collected.fitted.weights), before) for one in mine),
         after,
         told,
         auc,
@@ -131,19 +141,40 @@ def tuned(collected: Collected, language: Language, before: Thresholds, cost: fl
     )
 
 
-def cross_validated(examples: Sequence[Example], cost: float, similar: Sequence[Near] = ()) -> tuple[float, Tally, Thresholds]:
-    """The penalty under which what is right surprises least, how the ladder fares with it, and the thresholds it needs."""
-    tried = {penalty: held_out(examples, penalty) for penalty in PENALTIES}
-    penalty = min(PENALTIES, key=lambda one: surprise(examples, tried[one]))
-    return penalty, Tally.of(_verdicts(examples, penalty, cost, similar)), thresholds(examples, tried[penalty], cost, similar)
+def _check(collected: Collected, gold: Path) -> None:
+    """Raises DataError for too few questions of a language in `gold`."""
+    for language in LANGUAGES:
+        mine = [example for example in collected.examples if example.language == language]
+        held = sum(bool(example.right.any()) for example in mine)
+        if len(mine) < FEWEST or not held:
+            raise DataError(
+                expected=f"at least {FEWEST} questions in {language}, some of them with their answer found, in {gold}",
+                found=f"{len(mine)}, {held} with it",
+                remedy="add questions or ingest the documents that answer them",
+            )
 
 
-def _verdicts(examples: Sequence[Example], penalty: float, cost: float, similar: Sequence[Near]) -> list[int]:
-    """What each is worth, by weights and thresholds that were fitted without its fold."""
-    pairs = list(zip(examples, held_out(examples, penalty), folds(examples), strict=True))
-    verdicts: list[int] = []
-    for fold in sorted({number for _, _, number in pairs}):
-        others = [(example, likely) for example, likely, number in pairs if number != fold]
-        chosen = thresholds([example for example, _ in others], [likely for _, likely in others], cost, similar)
-        verdicts += [verdict(example, likely, chosen) for example, likely, number in pairs if number == fold]
-    return verdicts
+def _thresholds(
+    examples: Sequence[Example], likely: Sequence[Matrix], cost: float, similar: Mapping[Language, Sequence[Near]]
+) -> dict[Language, Thresholds]:
+    """From all examples, but for the likeness to a vetted question, which the languages have their own of."""
+    own = {language: [one for one in examples if one.language == language] for language in LANGUAGES}
+    near = {
+        language: [*similar.get(language, ()), *((one.likeness, one.vetted) for one in mine if one.likeness > 0)]
+        for language, mine in own.items()
+    }
+    return {language: thresholds(examples, likely, cost, near[language]) for language in LANGUAGES}
+
+
+def _verdicts(
+    examples: Sequence[Example], likely: Sequence[Matrix], cost: float, similar: Mapping[Language, Sequence[Near]]
+) -> list[int]:
+    """What each is worth; `likely` were fitted without its fold, and so are the thresholds."""
+    number = folds(examples)
+    worth: dict[int, int] = {}
+    for fold in set(number):
+        others = [place for place, its in enumerate(number) if its != fold]
+        chosen = _thresholds([examples[place] for place in others], [likely[place] for place in others], cost, similar)
+        for place in set(range(len(examples))) - set(others):
+            worth[place] = verdict(examples[place], likely[place], chosen[examples[place].language])
+    return [worth[place] for place in range(len(examples))]

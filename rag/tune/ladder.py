@@ -16,9 +16,9 @@ from rag.answer.fit import Matrix, fit
 from rag.answer.fitted import Thresholds
 from rag.answer.rank import likelihoods
 from rag.retrieve.confidence import signals
-from rag.tune.examples import Example
+from rag.tune.examples import Example, Near
 
-PENALTIES = (0.0003, 0.001, 0.003, 0.01, 0.03)
+PENALTIES = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03)
 FOLDS = 10
 _LIGHT = 0.003  # penalty of a regression on few features
 _EDGE = 1e-6  # likelihoods are kept as far from 0 and 1, so that they have odds
@@ -119,17 +119,14 @@ def level(cases: Sequence[tuple[float, bool]], cost: float) -> float:
     return float((math.log(cost) - constant) / slope)
 
 
-def thresholds(
-    examples: Sequence[Example], likely: Sequence[Matrix], cost: float, similar: Sequence[tuple[float, bool]] = ()
-) -> Thresholds:
+def thresholds(examples: Sequence[Example], likely: Sequence[Matrix], cost: float, near: Sequence[Near] = ()) -> Thresholds:
     """Those under which a wrong answer, which costs `cost`, is made up for by right ones, which earn 1.
 
-    `similar` are further cases of likeness to a vetted question, and whether its answer is right.
+    `near` are cases of likeness to a vetted question, and whether its answer is right.
     """
     best = [(one, found, heard(one, found, 0.0)) for one, found in zip(examples, likely, strict=True)]
     answerable = [(_odds(found[place]), bool(one.spoken[place])) for one, found, place in best if place is not None]
     quote = level(answerable, cost) if answerable else math.inf
-    near = [*similar, *((one.likeness, one.vetted) for one in examples if one.likeness > 0)]
     faq = level(near, cost) if near else math.inf
     likelihood = 1 / (1 + math.exp(-quote)) if quote > -50 else 0.0
     return Thresholds(likelihood, likelihood, min(max(faq, 0.01), 1.0), likelihood)

@@ -25,7 +25,7 @@ def answers_table(result: AnswersTuned) -> Table:
         table.add_column(name, justify="left" if name in ("language", "") else "right")
     for language, tuned in result.languages.items():
         limits = tuned.thresholds
-        fitted = (f"{tuned.penalty:g}", f"{limits.refuse_below:.3f}", f"{limits.faq:.3f}", f"{tuned.auc:.3f}")
+        fitted = (f"{result.penalty:g}", f"{limits.refuse_below:.3f}", f"{limits.faq:.3f}", f"{tuned.auc:.3f}")
         states = [("before", tuned.before, ("", "", "", "")), ("after", tuned.after, fitted)]
         if tuned.told:
             states.append(("read", tuned.told, ("", f"{limits.read:.3f}", "", "")))
