@@ -54,13 +54,16 @@ for _names, _base, _factor in (
     ("gb", "gb", "1"),
     ("mb", "mb", "1"),
     ("tb", "gb", "1000"),
-    ("hz", "hz", "1"),
-    ("khz", "hz", "1000"),
-    ("mhz", "hz", "1000000"),
-    ("ghz", "hz", "1000000000"),
+    ("hz 赫兹 赫", "hz", "1"),
+    ("khz 千赫兹 千赫", "hz", "1000"),
+    ("mhz 兆赫兹 兆赫", "hz", "1000000"),
+    ("ghz 吉赫", "hz", "1000000000"),
     ("inches inch 英寸 寸", "inch", "1"),
     ("fps", "fps", "1"),
-    ("pa", "pa", "1"),
+    ("pa 帕", "pa", "1"),
+    ("pixels pixel 像素", "pixel", "1"),
+    ("megapixels megapixel mp 百万像素", "pixel", "1000000"),
+    ("万像素", "pixel", "10000"),
 ):
     UNITS |= {name.replace("-", " "): (_base, Decimal(_factor)) for name in _names.split()}
 # A number that stands alone in a table may be a price or a size, but never becomes a period or a percentage.
