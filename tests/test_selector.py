@@ -52,6 +52,20 @@ def test_a_score_a_unit_in_the_order_given(folder: Path) -> None:
     assert selector.score("", [Layout("", ("",), ((0, 1),))]).shape == (1,)
 
 
+def test_passages_are_remembered_and_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rag.models.selector.REMEMBERED", 1)
+    selector = SentenceSelector(folder, threads=1, dtype="float32")
+    model, _ = selector.load()
+    encoded: list[int] = []
+    encode = model.encode
+    monkeypatch.setattr(model, "encode", lambda texts: encoded.append(len(texts)) or encode(texts))
+    first = selector.score(QUESTION, [BATTERY])
+    assert selector.score(QUESTION, [BATTERY]) == pytest.approx(first, abs=1e-6)
+    assert encoded == [1, 1, 0, 1]  # the passage, the question; the question
+    selector.score(QUESTION, [RETURNS])
+    assert selector.score(QUESTION, [BATTERY]) == pytest.approx(first, abs=1e-6) and encoded[-2:] == [1, 1]  # forgotten
+
+
 def test_a_sentence_is_read_with_those_around_it(folder: Path) -> None:
     selector = SentenceSelector(folder, threads=1, dtype="float32")
     other = BATTERY._replace(subject="Returns")

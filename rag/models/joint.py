@@ -8,7 +8,7 @@ of likeness, where a cross-encoder with a new head starts from nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ BATCH = 3000  # tokens that go through the model at once, padding included
 Ids = tuple[int, ...]  # tokens of a text, special tokens included
 Span = tuple[int, int]  # first token of a sentence, and the one behind its last
 Marked = tuple[Ids, tuple[Span, ...]]  # a passage, and where its sentences are
+_NONE: Mapping[Ids, Tensor] = {}
 
 
 class JointEncoder(nn.Module):
@@ -65,20 +66,25 @@ class JointEncoder(nn.Module):
         """The rest, the same in all selectors made from one encoder."""
         return ((name, value) for name, value in self.named_parameters() if self._is_kept(name))
 
-    def forward(self, jobs: Sequence[tuple[Ids, Sequence[Marked]]]) -> list[Tensor]:
+    def forward(self, jobs: Sequence[tuple[Ids, Sequence[Marked]]], known: Mapping[Ids, Tensor] = _NONE) -> list[Tensor]:
         """Of each question with its passages, the scores of all their sentences in order, float32.
 
-        Each distinct text is encoded once; pairs are read sorted by length, which pads far less.
+        Each distinct text is encoded once, but those whose encode() is `known`; pairs are read sorted by length, which pads far
+        less.
         """
-        texts = list(dict.fromkeys(text for question, passages in jobs for text in (question, *(ids for ids, _ in passages))))
-        with torch.no_grad():
-            states = dict(zip(texts, self._apart(texts), strict=True))
+        texts = dict.fromkeys(text for question, passages in jobs for text in (question, *(ids for ids, _ in passages)))
+        states = {**known, **self.encode([text for text in texts if text not in known])}
         pairs = list(dict.fromkeys((question, passage) for question, passages in jobs for passage in passages))
         pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1][0]))
         scores: dict[tuple[Ids, Marked], Tensor] = {}
         for batch in _batches(pairs):
             scores |= zip(batch, self._together(batch, states), strict=True)
         return [torch.cat([scores[question, passage] for passage in passages]) for question, passages in jobs]
+
+    def encode(self, texts: Sequence[Ids]) -> dict[Ids, Tensor]:
+        """What the layers that encode the texts apart make of each, shape (its tokens, width)."""
+        with torch.no_grad():
+            return dict(zip(texts, self._apart(texts), strict=True))
 
     def _is_kept(self, name: str) -> bool:
         return name.startswith(("bert.embeddings.", *(f"bert.encoder.layer.{number}." for number in range(self.apart))))

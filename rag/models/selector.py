@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
@@ -22,10 +23,13 @@ from rag.models.resolve import checked, identity
 from rag.ports import Layout, Scores
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from rag.models.joint import Ids, JointEncoder, Marked
 
 KEPT, LEARNT = "kept.safetensors", "model.safetensors"
 ASKED, SUBJECT, PIECE, PASSAGE = 64, 40, 100, 400  # tokens that are read of each; the rest is cut off
+REMEMBERED = 256  # passages, some 120 kB each
 _QUESTION, _PASSAGE = "query: ", "passage: "  # as multilingual E5 learnt to tell them apart (Wang et al. 2024)
 REMEDY = "set models.selector to a folder made by `python -m rag tune selector`, to default, or to nothing"
 
@@ -38,8 +42,9 @@ class SentenceSelector:
         self._folder = checked(folder, "models.selector")
         self._device, self._threads = device, threads
         self._dtype = precision(dtype, device)
-        self._loading = threading.Lock()
+        self._loading = threading.Lock()  # held for what is loaded and remembered, never while the model reads
         self._loaded: tuple[JointEncoder, Tokens] | None = None
+        self._states: OrderedDict[Ids, Tensor] = OrderedDict()
         self.fingerprint = f"{identity(folder)}/{self._dtype}"
 
     def load(self) -> tuple[JointEncoder, Tokens]:
@@ -61,12 +66,27 @@ class SentenceSelector:
 
         try:
             with torch.inference_mode():
-                found: Scores = model([(tokens.question(question), tokens.passages(shown))])[0].double().cpu().numpy()
+                read = tokens.passages(shown)
+                known = self._remembered(model, [ids for ids, _ in read])
+                found: Scores = model([(tokens.question(question), read)], known)[0].double().cpu().numpy()
         except RuntimeError as error:
             raise self._failed(f"{type(error).__name__}: {error}") from error
         if not np.isfinite(found).all():
             raise self._failed("numbers that are not finite")
         return found
+
+    def _remembered(self, model: JointEncoder, passages: Sequence[Ids]) -> dict[Ids, Tensor]:
+        """What the lower layers make of passages; the last ones are kept, since the same are found again and again."""
+        with self._loading:
+            known = {ids: self._states[ids] for ids in passages if ids in self._states}
+        known |= model.encode([ids for ids in dict.fromkeys(passages) if ids not in known])
+        with self._loading:
+            for ids, states in known.items():
+                self._states[ids] = states
+                self._states.move_to_end(ids)
+            while len(self._states) > REMEMBERED:
+                self._states.popitem(last=False)
+        return known
 
     def _read(self) -> tuple[JointEncoder, Tokens]:
         share()
