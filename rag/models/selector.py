@@ -79,7 +79,8 @@ class SentenceSelector:
         """What the lower layers make of passages; the last ones are kept, since the same are found again and again."""
         with self._loading:
             known = {ids: self._states[ids] for ids in passages if ids in self._states}
-        known |= model.encode([ids for ids in dict.fromkeys(passages) if ids not in known])
+        made = model.encode([ids for ids in dict.fromkeys(passages) if ids not in known])
+        known |= {ids: states.clone() for ids, states in made.items()}  # a part of a batch would keep all of it in memory
         with self._loading:
             for ids, states in known.items():
                 self._states[ids] = states
