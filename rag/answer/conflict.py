@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from rag.answer.agreement import LISTED, differ
-from rag.answer.quantities import quantities
+from rag.answer.quantities import Quantity, quantities
 from rag.answer.rank import Candidate
 from rag.answer.terms import Rarity, term_set
+from rag.types import Kind
 
 CLOSEST = 12  # of the candidates are compared with one another
 ALIKE = 0.6  # share, by rarity, of the words besides figures that each must have of the other
+_LISTED = (Kind.PRODUCT, Kind.ROW)  # rows that look alike are about different things
 
 
 def standing(candidates: Sequence[Candidate], rarity: Rarity) -> list[Candidate]:
-    """Those that no later document among the closest contradicts, not even in a part of them, in their order."""
+    """Those that no later document among the closest contradicts, in their order."""
     close = candidates[:CLOSEST]
-    gone = [one for one in close if any(_since(other) > _since(one) and disagree(one, other, rarity) for other in close)]
-    return [one for one in candidates if not any(_overlap(one, other) for other in gone)]
+    return [one for one in candidates if not any(_since(other) > _since(one) and disagree(one, other, rarity) for other in close)]
 
 
 def rival(best: Candidate, candidates: Sequence[Candidate], rarity: Rarity) -> Candidate | None:
@@ -34,19 +34,23 @@ def disagree(one: Candidate, other: Candidate, rarity: Rarity) -> bool:
     if one.passage.chunk.document == other.passage.chunk.document or one.unit.is_whole or other.unit.is_whole:
         return False
     mine, theirs = one.passage.chunk, other.passage.chunk
-    if mine.kind in LISTED or theirs.kind in LISTED or mine.facets.trust != theirs.facets.trust:
+    if mine.kind in _LISTED or theirs.kind in _LISTED or mine.facets.trust != theirs.facets.trust:
         return False
     if any(getattr(mine.facets, name) != getattr(theirs.facets, name) for name in ("language", "region", "audience", "product")):
         return False
-    if not differ(quantities(one.unit.text), quantities(other.unit.text)):
+    if not _differ(quantities(one.unit.text), quantities(other.unit.text)):
         return False
     said, also = _words(one), _words(other)
     return min(rarity.coverage(said, also), rarity.coverage(also, said)) >= ALIKE
 
 
-def _overlap(one: Candidate, other: Candidate) -> bool:
-    same = one.passage.chunk.id == other.passage.chunk.id
-    return same and one.unit.start < other.unit.end and other.unit.start < one.unit.end
+def _differ(ours: frozenset[Quantity], theirs: frozenset[Quantity]) -> bool:
+    """Whether they state amounts of one unit, and no amount of it in common."""
+    units = {one.unit for one in ours if one.unit} & {one.unit for one in theirs}
+    return any(
+        {one.value for one in ours if one.unit == unit}.isdisjoint(one.value for one in theirs if one.unit == unit)
+        for unit in units
+    )
 
 
 def _words(candidate: Candidate) -> frozenset[str]:

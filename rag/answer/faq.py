@@ -20,7 +20,7 @@ def faq(case: Case) -> Generator[Token, None, Reply | None]:
     if not (found := nearest(case)):
         return None
     likeness, passage = found
-    own = sum(candidate.share for candidate in case.candidates if candidate.passage.chunk.id == passage.chunk.id)
+    own = sum(candidate.probability for candidate in case.candidates if candidate.passage.chunk.id == passage.chunk.id)
     return vetted(passage) if is_it(likeness, own, case.thresholds) else None
 
 

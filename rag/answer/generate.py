@@ -105,8 +105,7 @@ def build_prompt(case: Case) -> Prompt:
 def excerpts(case: Case) -> list[Excerpt]:
     """The likeliest units, those of a passage in their order, the passage with the likeliest unit first."""
     chosen: dict[str, tuple[Passage, dict[tuple[int, int], str]]] = {}
-    ranked = sorted(case.candidates, key=lambda candidate: -candidate.share)  # what is said twice takes no more room for that
-    shown = itertools.islice((one for one in ranked if not one.unit.is_whole), UNITS)
+    shown = itertools.islice((one for one in case.candidates if not one.unit.is_whole), UNITS)
     for candidate in shown:
         passage, unit = candidate.passage, candidate.unit
         chosen.setdefault(passage.chunk.id, (passage, {}))[1][unit.start, unit.end] = unit.text

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from rag.answer.agreement import united
 from rag.answer.aside import Aside
 from rag.answer.catalogue import Catalogue
 from rag.answer.conflict import standing
@@ -141,8 +140,8 @@ class Case:
         self.said = said
         found = usable(self.passages, self.language)
         others = foreign(self.passages, self.language)
-        ranked = standing(self.parts.ranker.rank(self.query, found, said, others), self.parts.rarity)
-        self.candidates = tuple(heard(united(ranked), self.threshold))
+        ranked = heard(self.parts.ranker.rank(self.query, found, said, others), self.threshold)
+        self.candidates = tuple(standing(ranked, self.parts.rarity))
         self.elsewhere = self.parts.ranker.elsewhere(self.query, found, others)
         self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())
 

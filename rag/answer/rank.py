@@ -86,12 +86,11 @@ Said = tuple[Reading, Passage | None]  # a generator's reply, and the passage th
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A unit of a passage and the probability that it is the answer; that what it says is, once rag.answer.agreement saw all."""
+    """A unit of a passage and the probability that it is the answer."""
 
     probability: float
     passage: Passage
     unit: Unit
-    share: float = 0.0  # its own part of the probability
 
 
 def headed(unit: Unit) -> str:
@@ -141,7 +140,7 @@ class Ranker:
         if said and query.language in self.read:
             scores = as_read(scores, self.told(said, passages)) @ self.read[query.language]
         likely = likelihoods(scores)
-        ranked = [Candidate(float(p), *pair, float(p)) for p, pair in zip(likely, found, strict=True)]
+        ranked = [Candidate(float(p), *pair) for p, pair in zip(likely, found, strict=True)]
         return sorted(ranked, key=lambda candidate: -candidate.probability)
 
     def features(self, query: Query, passages: Sequence[Passage], foreign: Sequence[Passage] = ()) -> Matrix:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag import build, loading
-from rag.answer.agreement import agreement
 from rag.answer.cite import cite
 from rag.answer.evidence import foreign, is_official, usable
 from rag.answer.faq import nearest, vetted
@@ -45,7 +44,6 @@ class Example:
     features: Matrix  # (units, rag.answer.rank.FEATURES)
     right: NDArray[np.bool_]  # of each unit, were it quoted
     official: NDArray[np.bool_]  # of each unit
-    agree: NDArray[np.bool_]  # (units, units), see rag.answer.agreement
     likeness: float  # to the nearest vetted question; 0 if there is none
     vetted: bool  # whether its answer is right
     own: NDArray[np.bool_] | None = None  # of each unit: the nearest vetted question's passage holds it
@@ -147,7 +145,6 @@ def example(item: Question, case: Case) -> Example:
             [_is_right(item, case, cite([quoted(passage, unit, case.language)])) for passage, unit in pairs], dtype=np.bool_
         ),
         np.array([is_official(passage) for passage, _ in pairs], dtype=np.bool_),
-        agreement(pairs),
         near[0] if near else 0.0,
         near is not None and _is_right(item, case, vetted(near[1])),
         np.array([near is not None and near[1].chunk.id == passage.chunk.id for passage, _ in pairs], dtype=np.bool_),

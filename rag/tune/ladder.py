@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rag.answer.agreement import together
 from rag.answer.faq import is_it
 from rag.answer.fit import Matrix, fit
 from rag.answer.fitted import Thresholds
@@ -88,18 +87,12 @@ def surprise(examples: Sequence[Example], likely: Sequence[Matrix]) -> float:
     return float(-np.log(np.maximum(given, 1e-12)).mean())
 
 
-def heard(example: Example, likely: Matrix, threshold: float) -> tuple[int, float] | None:
-    """The place of the unit that is quoted if any is, and how likely what it says is the answer; None where there is no unit.
-
-    By the rules of rag.answer.agreement.united and rag.answer.evidence.heard.
-    """
+def heard(example: Example, likely: Matrix, threshold: float) -> int | None:
+    """The place of the unit that is quoted if any is, by the rule of rag.answer.evidence.heard; None where there is no unit."""
     if not len(likely):
         return None
-    chances = together(example.agree, likely)
-    ranked = sorted(range(len(likely)), key=lambda place: (-chances[place], -likely[place]))
-    official = next((place for place in ranked if example.official[place]), None)
-    best = official if official is not None and chances[official] >= threshold else ranked[0]
-    return best, float(chances[best])
+    official = np.where(example.official, likely, -1.0)
+    return int(official.argmax() if official.max() >= threshold else likely.argmax())
 
 
 def verdict(example: Example, likely: Matrix, thresholds: Thresholds) -> int:
@@ -108,9 +101,9 @@ def verdict(example: Example, likely: Matrix, thresholds: Thresholds) -> int:
     if is_it(example.likeness, own, thresholds):
         return 1 if example.vetted else -1
     best = heard(example, likely, thresholds.refuse_below)
-    if best is None or best[1] < max(thresholds.quote, thresholds.refuse_below):
+    if best is None or likely[best] < max(thresholds.quote, thresholds.refuse_below):
         return 0
-    return 1 if example.spoken[best[0]] else -1
+    return 1 if example.spoken[best] else -1
 
 
 def level(cases: Sequence[tuple[float, bool]], cost: float) -> float:
@@ -131,8 +124,8 @@ def thresholds(examples: Sequence[Example], likely: Sequence[Matrix], cost: floa
 
     `near` are cases of likeness to a vetted question, and whether its answer is right.
     """
-    best = [(one, heard(one, found, 0.0)) for one, found in zip(examples, likely, strict=True)]
-    answerable = [(_odds(found[1]), bool(one.spoken[found[0]])) for one, found in best if found]
+    best = [(one, found, heard(one, found, 0.0)) for one, found in zip(examples, likely, strict=True)]
+    answerable = [(_odds(found[place]), bool(one.spoken[place])) for one, found, place in best if place is not None]
     quote = level(answerable, cost) if answerable else math.inf
     faq = level(near, cost) if near else math.inf
     likelihood = 1 / (1 + math.exp(-quote)) if quote > -50 else 0.0
