@@ -32,7 +32,7 @@ JUDGED = 30  # topics of a language and kind
 _CARD = """\
 ---
 language: [en, zh]
-license: apache-2.0
+license: mit
 base_model: intfloat/multilingual-e5-small
 ---
 # Shoptalk's selector: which sentence states what is asked
