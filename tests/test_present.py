@@ -235,6 +235,13 @@ def test_refused_failed_handed_over_and_busy_look_different() -> None:
         assert '<a href="mailto:help@pinebeck.example">' in html and '<a href="tel:+442079460182">' in html
 
 
+def test_what_a_refusal_shows_in_another_language_has_its_source() -> None:
+    text = f"{NO_ANSWER} A document that we have in Chinese only may say it: 保修两年。 [1]"
+    html = shown(Sources(QUERY, PASSAGES), Refused(made(text, Outcome.REFUSED, "no_answer", citations=CITED[:1])))
+    assert "[1]" in html and 'class="sources"' in html
+    assert "sources" not in shown(Refused(made(NO_ANSWER, Outcome.REFUSED, "no_answer", citations=())))
+
+
 def test_other_refusals_do_not_claim_that_documents_were_searched() -> None:
     assert "I can&#x27;t answer that" in shown(Refused(made("English or Chinese, please.", Outcome.REFUSED, "third_language")))
 

@@ -108,7 +108,7 @@ def render(reply: Reply) -> str:
         case "answered":
             return _block(reply, _answered(reply))
         case _:
-            return _block(reply, _card(reply) + (_actions(reply) if reply.answer else ""))
+            return _block(reply, _card(reply) + (sources(reply.answer) + _actions(reply) if reply.answer else ""))
 
 
 def sources(answer: Answer) -> str:
