@@ -27,7 +27,7 @@ from rag.types import Filter, Turn
 GOLD = Path(__file__).parents[2] / "corpus/gold/dev"
 RESULTS = Path(__file__).with_name("engine.md")
 EQUAL = 0.98  # of the replies, at least
-MOST = 120  # questions
+MOST = 30  # prompts, some four minutes
 
 
 @dataclass(frozen=True, slots=True)
