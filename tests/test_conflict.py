@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 from answering import CHUNKS, LAMP, RETURNS, chunk, make_parts
 
-from rag.answer.conflict import disagree
+from rag.answer.conflict import disagree, standing
 from rag.answer.flow import answer, collect
 from rag.answer.rank import Candidate
 from rag.answer.terms import Rarity
@@ -70,6 +70,15 @@ def test_a_document_does_not_contradict_itself_and_rows_are_of_different_things(
     )
     assert other.kind is Kind.PRODUCT
     assert not disagree(candidate(LAMP, "Price: 49.90 EUR"), candidate(other, "Price: 39.90 EUR"), RARITY)
+
+
+def test_a_paragraph_falls_with_a_sentence_that_is_out_of_date() -> None:
+    older = replace(RETURNS, facets=Facets("en", valid_from=date(2025, 1, 1)))
+    later = page("A return label costs 7 EUR.", valid_from=date(2026, 1, 1))
+    candidates = [Candidate(0.1, Passage(item, 1.0), unit) for item in (older, later) for unit in units(item)]
+    assert any(one.unit.is_whole and LABEL in one.unit.text for one in candidates)
+    left = [one.unit.text for one in standing(candidates, RARITY)]
+    assert later.text in left and len(left) == 3 and not any(LABEL in text for text in left)
 
 
 def test_both_are_named_with_their_sources() -> None:

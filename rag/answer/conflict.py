@@ -19,9 +19,10 @@ _LISTED = (Kind.PRODUCT, Kind.ROW)  # rows that look alike are about different t
 
 
 def standing(candidates: Sequence[Candidate], rarity: Rarity) -> list[Candidate]:
-    """Those that no later document among the closest contradicts, in their order."""
+    """Those that no later document among the closest contradicts, not even in a part of them, in their order."""
     close = candidates[:CLOSEST]
-    return [one for one in candidates if not any(_since(other) > _since(one) and disagree(one, other, rarity) for other in close)]
+    gone = [one for one in close if any(_since(other) > _since(one) and disagree(one, other, rarity) for other in close)]
+    return [one for one in candidates if not any(_overlap(one, other) for other in gone)]
 
 
 def rival(best: Candidate, candidates: Sequence[Candidate], rarity: Rarity) -> Candidate | None:
@@ -51,6 +52,11 @@ def _differ(ours: frozenset[Quantity], theirs: frozenset[Quantity]) -> bool:
         {one.value for one in ours if one.unit == unit}.isdisjoint(one.value for one in theirs if one.unit == unit)
         for unit in units
     )
+
+
+def _overlap(one: Candidate, other: Candidate) -> bool:
+    is_same = one.passage.chunk.id == other.passage.chunk.id
+    return is_same and one.unit.start < other.unit.end and other.unit.start < one.unit.end
 
 
 def _words(candidate: Candidate) -> frozenset[str]:
