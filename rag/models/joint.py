@@ -26,6 +26,7 @@ BATCH = 3000  # tokens that go through the model at once, padding included
 Ids = tuple[int, ...]  # tokens of a text, special tokens included
 Span = tuple[int, int]  # first token of a sentence, and the one behind its last
 Marked = tuple[Ids, tuple[Span, ...]]  # a passage, and where its sentences are
+Question = tuple[Ids, int]  # with what was said before behind it, and how many of the tokens ask
 _NONE: Mapping[Ids, Tensor] = {}
 
 
@@ -66,17 +67,17 @@ class JointEncoder(nn.Module):
         """The rest, the same in all selectors made from one encoder."""
         return ((name, value) for name, value in self.named_parameters() if self._is_kept(name))
 
-    def forward(self, jobs: Sequence[tuple[Ids, Sequence[Marked]]], known: Mapping[Ids, Tensor] = _NONE) -> list[Tensor]:
+    def forward(self, jobs: Sequence[tuple[Question, Sequence[Marked]]], known: Mapping[Ids, Tensor] = _NONE) -> list[Tensor]:
         """Of each question with its passages, the scores of all their sentences in order, float32.
 
         Each distinct text is encoded once, but those whose encode() is `known`; pairs are read sorted by length, which pads far
         less.
         """
-        texts = dict.fromkeys(text for question, passages in jobs for text in (question, *(ids for ids, _ in passages)))
+        texts = dict.fromkeys(text for (question, _), passages in jobs for text in (question, *(ids for ids, _ in passages)))
         states = {**known, **self.encode([text for text in texts if text not in known])}
         pairs = list(dict.fromkeys((question, passage) for question, passages in jobs for passage in passages))
-        pairs.sort(key=lambda pair: len(pair[0]) + len(pair[1][0]))
-        scores: dict[tuple[Ids, Marked], Tensor] = {}
+        pairs.sort(key=lambda pair: len(pair[0][0]) + len(pair[1][0]))
+        scores: dict[tuple[Question, Marked], Tensor] = {}
         for batch in _batches(pairs):
             scores |= zip(batch, self._together(batch, states), strict=True)
         return [torch.cat([scores[question, passage] for passage in passages]) for question, passages in jobs]
@@ -102,9 +103,9 @@ class JointEncoder(nn.Module):
             states |= {place: row[: len(texts[place])] for place, row in zip(places, hidden, strict=True)}
         return [states[place] for place in range(len(texts))]
 
-    def _together(self, pairs: Sequence[tuple[Ids, Marked]], states: dict[Ids, Tensor]) -> tuple[Tensor, ...]:
+    def _together(self, pairs: Sequence[tuple[Question, Marked]], states: dict[Ids, Tensor]) -> tuple[Tensor, ...]:
         """Of each question and passage, the scores of its sentences."""
-        left, shown = _padded([states[question] for question, _ in pairs])
+        left, shown = _padded([states[question] for (question, _), _ in pairs])
         right, seen = _padded([states[ids] for _, (ids, _) in pairs])
         hidden, mask, width = torch.cat([left, right], 1), torch.cat([shown, seen], 1), shown.shape[1]
         side = torch.arange(mask.shape[1], device=mask.device) >= width
@@ -113,7 +114,7 @@ class JointEncoder(nn.Module):
         for layer in self.bert.encoder.layer[self.apart :]:
             hidden = _first(layer(hidden, attention_mask=barred.to(hidden.dtype)))
         hidden = hidden.float()
-        asked = (hidden[:, :width] * shown[..., None]).sum(1) / shown.sum(1, keepdim=True)
+        asked = torch.stack([row[:count].mean(0) for row, ((_, count), _) in zip(hidden, pairs, strict=True)])
         rows = [(row, first, end) for row, (_, (_, spans)) in enumerate(pairs) for first, end in spans]
         one = asked[torch.tensor([row for row, _, _ in rows], dtype=torch.long, device=mask.device)]
         other = torch.stack([hidden[row, width + first : width + end].mean(0) for row, first, end in rows])
@@ -124,11 +125,11 @@ class JointEncoder(nn.Module):
         return parts
 
 
-def _batches(pairs: Sequence[tuple[Ids, Marked]]) -> Iterator[list[tuple[Ids, Marked]]]:
+def _batches(pairs: Sequence[tuple[Question, Marked]]) -> Iterator[list[tuple[Question, Marked]]]:
     """Of at most BATCH tokens each, the longest pair of each coming last."""
-    batch: list[tuple[Ids, Marked]] = []
+    batch: list[tuple[Question, Marked]] = []
     for pair in pairs:
-        longest = len(pair[0]) + len(pair[1][0])
+        longest = len(pair[0][0]) + len(pair[1][0])
         if batch and (len(batch) + 1) * longest > BATCH:
             yield batch
             batch = []

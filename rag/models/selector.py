@@ -25,10 +25,10 @@ from rag.ports import Layout, Scores
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from rag.models.joint import Ids, JointEncoder, Marked
+    from rag.models.joint import Ids, JointEncoder, Marked, Question
 
 KEPT, LEARNT = "kept.safetensors", "model.safetensors"
-ASKED, SUBJECT, PIECE, PASSAGE = 64, 40, 100, 400  # tokens that are read of each; the rest is cut off
+ASKED, BEFORE, SUBJECT, PIECE, PASSAGE = 64, 64, 40, 100, 400  # tokens that are read of each; the rest is cut off
 REMEMBERED = 256  # passages, some 120 kB each
 _QUESTION, _PASSAGE = "query: ", "passage: "  # as multilingual E5 learnt to tell them apart (Wang et al. 2024)
 REMEDY = "set models.selector to a folder made by `python -m rag tune selector`, to default, or to nothing"
@@ -54,9 +54,9 @@ class SentenceSelector:
                 self._loaded = self._read()
             return self._loaded
 
-    def score(self, question: str, passages: Sequence[Layout]) -> Scores:
+    def score(self, question: str, passages: Sequence[Layout], before: str = "") -> Scores:
         """Shape (units of all passages,), float64: how much more each says of what is asked than nothing does, as a difference of
-        logits. Comparable across questions. Raises ModelFailed.
+        logits. Comparable across questions. `before` is what was said just before. Raises ModelFailed.
         """
         shown = [passage for passage in passages if passage.units]
         if not shown:
@@ -68,7 +68,7 @@ class SentenceSelector:
             with torch.inference_mode():
                 read = tokens.passages(shown)
                 known = self._remembered(model, [ids for ids, _ in read])
-                found: Scores = model([(tokens.question(question), read)], known)[0].double().cpu().numpy()
+                found: Scores = model([(tokens.question(question, before), read)], known)[0].double().cpu().numpy()
         except RuntimeError as error:
             raise self._failed(f"{type(error).__name__}: {error}") from error
         if not np.isfinite(found).all():
@@ -138,9 +138,11 @@ class Tokens:
         self._tokenizer.no_padding()
         self._first, self._last = self._tokenizer.encode("").ids
 
-    def question(self, text: str) -> Ids:
-        """Its tokens, special ones included."""
-        return (self._first, *self._plain([_QUESTION + text])[0][: ASKED - 2], self._last)
+    def question(self, text: str, before: str = "") -> Question:
+        """Its tokens, special ones included; behind them, not counted, the last of what was said `before`."""
+        asked, said = self._plain([_QUESTION + text, before])
+        own = (self._first, *asked[: ASKED - 2], self._last)
+        return ((*own, *said[-BEFORE:], self._last) if said else own), len(own)
 
     def passages(self, layouts: Sequence[Layout]) -> list[Marked]:
         """The tokens of each, and where its units are."""

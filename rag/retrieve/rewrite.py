@@ -59,13 +59,13 @@ def rewrite(question: str, history: History, entities: Entities = NOTHING, repai
     if not history or not question.strip():
         return Query(question, question, language, repaired=meant if meant != question else "")
     if settled := _settled(meant, history):
-        return Query(settled, question, language, _last_exchange(history))
+        return Query(settled, question, language, last_exchange(history))
     named = [entities.mentioned(turn.text[:TURN_CHARACTERS]) for turn in reversed(history[-TURNS:])]
     topic = _topic(meant, history, entities, next((list(names) for names in named if names), []))
     before = f"{topic}{'：' if language == 'zh' else ': '}" if topic else ""
     repaired = before + meant if meant != question else ""
     carried = tuple(tuple(dict.fromkeys(chain(*names.values()))) for names in named if names)
-    return Query(before + question, question, language, _last_exchange(history), repaired, carried=carried)
+    return Query(before + question, question, language, last_exchange(history), repaired, carried=carried)
 
 
 def _settled(question: str, history: History) -> str:
@@ -105,7 +105,8 @@ def _topic(question: str, history: History, entities: Entities, latest: Sequence
     return topic if topic and own else f"{topic} {_subject(history, entities)}".strip()
 
 
-def _last_exchange(history: History) -> str:
+def last_exchange(history: History) -> str:
+    """What the shopper said last before the question, and the answer to it; empty for a first question."""
     turns = [next((turn.text for turn in reversed(history) if turn.role == role), "") for role in ("user", "assistant")]
     return " ".join(turns)[:CONTEXT_CHARACTERS].strip()
 

@@ -23,23 +23,30 @@ def tune_selector(
     lessons: Annotated[
         list[Path] | None, typer.Option(help="JSONL of your own lessons (see rag/tune/generator/lessons.py); may be given again")
     ] = None,
+    gold: Annotated[
+        Path | None, typer.Option(help="Questions in the gold form, not those to measure with, about what has been ingested")
+    ] = None,
     encoder: Annotated[
         Path | None,
         typer.Option(help="Start from this BERT encoder, such as `tune encoder` makes, not from the selector that ships"),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of training")] = 1200,
     seed: Annotated[int, typer.Option(help="Of sampling and the new head")] = 0,
+    home: Home = None,
 ) -> None:
     """Teach a selector to tell the sentence that answers from its neighbours; a killed run goes on from its checkpoint."""
     from rag.models.cores import share
 
     share()
+    from rag.tune.selector.asked import gold_topics
     from rag.tune.selector.flow import tune_selector as run
     from rag.tune.selector.train import Plan
 
     plan = replace(Plan(), steps=steps, seed=seed)
+    with progress_bar() as progress:
+        asked = gold_topics(load(home=home), gold, seed, progress) if gold else ()
     command = shlex.join(["python", "-m", "rag", *sys.argv[1:]])
-    for name, (before, after) in run(data, lessons or (), encoder, out, plan, command).items():
+    for name, (before, after) in run(data, lessons or (), asked, encoder, out, plan, command).items():
         typer.echo(f"{name}: " + ", ".join(f"{measure} {before[measure]:g} -> {value:g}" for measure, value in after.items()))
     typer.echo(f"the selector is in {out / 'model'}: set models.selector to that folder")
 

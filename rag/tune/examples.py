@@ -141,12 +141,10 @@ def example(item: Question, case: Case) -> Example:
         case.language,
         case.passages,
         case.parts.ranker.features(case.query, found, foreign(case.passages, case.language)),
-        np.array(
-            [_is_right(item, case, cite([quoted(passage, unit, case.language)])) for passage, unit in pairs], dtype=np.bool_
-        ),
+        np.array([is_right(item, case, cite([quoted(passage, unit, case.language)])) for passage, unit in pairs], dtype=np.bool_),
         np.array([is_official(passage) for passage, _ in pairs], dtype=np.bool_),
         near[0] if near else 0.0,
-        near is not None and _is_right(item, case, vetted(near[1])),
+        near is not None and is_right(item, case, vetted(near[1])),
         np.array([near is not None and near[1].chunk.id == passage.chunk.id for passage, _ in pairs], dtype=np.bool_),
         item.answerable and any(score.holds(passage, item) for passage in as_found(case.passages)),
     )
@@ -168,11 +166,11 @@ def _read(given: Example, item: Question, case: Case, candidates: Sequence[Candi
         given,
         told=case.parts.ranker.told(told, usable(case.passages, case.language)),
         reply=np.array([bool(standing) and states(standing[0], candidate) for candidate in candidates], dtype=np.bool_),
-        reply_right=bool(standing) and _is_right(item, case, cite(standing)),
+        reply_right=bool(standing) and is_right(item, case, cite(standing)),
     )
 
 
-def _is_right(item: Question, case: Case, reply: Reply) -> bool:
+def is_right(item: Question, case: Case, reply: Reply) -> bool:
     """The evaluation's verdict on a reply."""
     row = Row(id=item.id, fingerprint="", outcome=Outcome.ANSWERED.value, text=reply.text, passages=as_found(case.passages))
     return item.answerable and score.is_right(score.Case(item, row, 0))

@@ -20,7 +20,7 @@ from rag.models.selector import KEPT, LEARNT, Tokens, read
 from rag.tune.generator.lessons import own_lessons, written_lessons
 from rag.tune.generator.public import public_lessons
 from rag.tune.retriever.sources import LICENCES, authored
-from rag.tune.selector.topics import PAGES, Topic, lesson_topics, page_topics, with_neighbours
+from rag.tune.selector.topics import GOLD, HELD_OUT, PAGES, Topic, lesson_topics, page_topics, with_neighbours
 from rag.tune.selector.train import Plan, judged, train
 from rag.tune.sound import Skipped
 from rag.types import Language
@@ -65,18 +65,20 @@ is true.
 
 
 def tune_selector(
-    data: Path | None, own: Sequence[Path], encoder: Path | None, out: Path, plan: Plan, command: str
+    data: Path | None, own: Sequence[Path], gold: Sequence[Topic], encoder: Path | None, out: Path, plan: Plan, command: str
 ) -> Mapping[str, tuple[dict[str, float], dict[str, float]]]:
     """Train and write out/model with its card; kind of topics held out -> figures before and after.
 
-    Goes on from the selector that ships, or starts from the folder of a BERT `encoder`. Learns from what ships, from the sets
-    under `data` and from a shop's `own` lessons, if given. A killed run goes on from its checkpoint in `out`. Raises DataError
-    for missing sets, ModelMissing, ValueError for an encoder that lacks weights.
+    Goes on from the selector that ships, or starts from the folder of a BERT `encoder`. Learns from what ships and, if given, the
+    sets under `data`, a shop's `own` lessons and `gold` questions (rag.tune.selector.asked). A killed run goes on
+    from its checkpoint in `out`. Raises DataError for missing sets, ModelMissing, ValueError for an encoder that lacks weights.
     """
     started, skipped = time.monotonic(), Skipped()
     start = checked(encoder, "--encoder") if encoder else SELECTOR
     model, tokens = _begun(encoder) if encoder else read(start), Tokens(start)
     topics, unseen = _topics(data, own, plan.seed, skipped)
+    topics += [topic for place, topic in enumerate(gold) if place % HELD_OUT]
+    unseen |= {f"gold, {language}": [topic for topic in gold[::HELD_OUT] if topic.language == language] for language in LANGUAGES}
     before = {name: judged(model, tokens, group) for name, group in unseen.items() if group}
     train(model, tokens, topics, plan, out)
     figures = {name: (old, judged(model, tokens, unseen[name])) for name, old in before.items()}
@@ -136,7 +138,7 @@ def write(model: JointEncoder, start: Path, folder: Path) -> None:
 
 def _data(topics: Sequence[Topic]) -> str:
     """Each source with its licence and how much of it there was."""
-    licences = {**LICENCES, PAGES.stem: "Apache-2.0, written for Shoptalk"}
+    licences = {**LICENCES, PAGES.stem: "Apache-2.0, written for Shoptalk", GOLD: "of the shop whose documents they ask about"}
     counted = Counter(topic.source for topic in topics)
     asked: Counter[str] = Counter()
     for topic in topics:

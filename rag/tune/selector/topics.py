@@ -21,18 +21,21 @@ from rag.answer.reply import bare, declines
 from rag.answer.units import layout, units
 from rag.language import detect, simplify, words
 from rag.ports import Layout, Vectors
+from rag.retrieve.rewrite import last_exchange
 from rag.tune.generator.lessons import Branch, Lesson
 from rag.tune.sound import Skipped, missing, sound_rows
 from rag.types import Language
 
 PAGES = Path(__file__).with_name("pages.jsonl")
-HELD_OUT = 14  # one page of so many is never learnt from
+GOLD = "gold"  # the source of topics that are gold questions (rag.tune.selector.asked)
+HELD_OUT = 14  # one page, or gold question, of so many is never learnt from
 MOST = 8  # questions of a topic that are asked in a step
 PIECES = 0.3  # of the lines of a page begin a unit of two or three as well, as a paragraph is quoted whole
 ABSENT = 0.5  # of the pages are shown without a line or two, so that what those answered is left open
 PARTED = 0.5  # ... as two passages
 NAMED = 0.4  # ... are named in their questions, beside passages of other pages that only the name tells from an answer
 STRANGE = 0.4  # of the others stand beside a passage of any other page
+SEEN = (2, 3, 4, 5)  # passages of a gold question that are shown
 FAR = 12  # the nearest sentences of other pages that are kept for a question
 CLEAR, VAGUE = 0.5, 0.34  # share of a reply's words in what states it; from which on it may state a part of it
 _SORT = re.compile(r"^(?:policy|product|guide|manual|faq|page|商品详情|活动)\b[ :：]*", re.IGNORECASE)
@@ -47,6 +50,7 @@ class Asked:
 
     question: str
     right: frozenset[int]  # that state the answer, or part of it; none where it is not there
+    before: str = ""  # the last exchange, where the question follows one
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,7 @@ class Choice:
     question: str
     passages: tuple[Layout, ...]
     right: tuple[int, ...]
+    before: str = ""
 
 
 def page_topics(skipped: Skipped, path: Path = PAGES) -> tuple[list[Topic], list[Topic]]:
@@ -139,19 +144,19 @@ def _topic(lesson: Lesson) -> Topic | None:
 
 def _asked(branch: Branch, own: Sequence[tuple[int, set[str]]], language: Language) -> Asked | None:
     """None where no unit states the reply clearly, though they are in its language."""
-    question = " ".join((*(turn.text for turn in branch.history[:1]), branch.query.text))
+    asked = Asked(branch.query.text, frozenset(), before=last_exchange(branch.history))
     if declines(branch.reply):
-        return Asked(question, frozenset())
+        return asked
     marker = _LAST.search(branch.reply)
     number = int(marker[1]) if marker else 1
     said = set(words(simplify(bare(_LAST.sub("", branch.reply)))))
     shares = [len(said & known) / max(len(said), 1) if place == number else 0.0 for place, known in own]
     best = max(shares)
     if best >= CLEAR:
-        return Asked(question, frozenset(place for place, share in enumerate(shares) if share > VAGUE or share >= best - 0.1))
+        return replace(asked, right=frozenset(n for n, share in enumerate(shares) if share > VAGUE or share >= best - 0.1))
     if branch.query.language == language:
         return None
-    return Asked(question, frozenset(place for place, (passage, _) in enumerate(own) if passage == number))
+    return replace(asked, right=frozenset(place for place, (passage, _) in enumerate(own) if passage == number))
 
 
 def with_neighbours(topics: Sequence[Topic], embed: Callable[[Sequence[str]], Vectors], seed: int) -> list[Topic]:
@@ -183,10 +188,13 @@ def _around(page: Layout, line: int) -> Layout:
 def drawn(topic: Topic, dice: random.Random, most: int = MOST) -> Iterator[Choice]:
     """At most `most` of its questions, all over the same passages."""
     asked = dice.sample(range(len(topic.asked)), min(most, len(topic.asked)))
+    if topic.source == GOLD:
+        yield from (_found(topic, one, dice) for one in topic.asked)
+        return
     if topic.source != PAGES.stem:
         for place in asked:
             one = topic.asked[place]
-            yield Choice(garbled(one.question, dice), topic.passages, tuple(sorted(one.right)))
+            yield Choice(garbled(one.question, dice), topic.passages, tuple(sorted(one.right)), one.before)
         return
     passages, where = _shown(topic.passages[0], dice)
     near = [one for place in asked for one in topic.near[place]] if topic.near and dice.random() < NAMED else []
@@ -201,6 +209,22 @@ def drawn(topic: Topic, dice: random.Random, most: int = MOST) -> Iterator[Choic
             question = f"{topic.name}: {question}" if dice.random() < 0.6 else f"{question} {topic.name}"
         right = tuple(unit for line in sorted(one.right) for unit in where[line])
         yield Choice(garbled(question, dice), tuple(passages), right)
+
+
+def _found(topic: Topic, asked: Asked, dice: random.Random) -> Choice:
+    """Some of the passages found, in their order; mostly one of those that hold the answer, if any, is among them."""
+    sizes = [len(passage.units) for passage in topic.passages]
+    starts = [sum(sizes[:place]) for place in range(len(sizes))]
+    holding = [place for place, start in enumerate(starts) if asked.right & set(range(start, start + sizes[place]))]
+    chosen = set(dice.sample(range(len(sizes)), min(dice.choice(SEEN), len(sizes))))
+    if holding and not chosen & set(holding) and dice.random() > ABSENT:
+        chosen.add(dice.choice(holding))
+    right, before = [], 0
+    for place in sorted(chosen):
+        right += [before + unit for unit in range(sizes[place]) if starts[place] + unit in asked.right]
+        before += sizes[place]
+    shown = tuple(topic.passages[place] for place in sorted(chosen))
+    return Choice(garbled(asked.question, dice), shown, tuple(right), asked.before)
 
 
 def _shown(page: Layout, dice: random.Random) -> tuple[list[Layout], dict[int, list[int]]]:

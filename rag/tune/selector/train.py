@@ -18,7 +18,7 @@ from rag.models.joint import JointEncoder
 from rag.models.selector import Tokens
 from rag.tune.generator.lessons import OWN, WRITTEN
 from rag.tune.schedule import resume, save, share
-from rag.tune.selector.topics import PAGES, Choice, Topic, drawn
+from rag.tune.selector.topics import GOLD, PAGES, Choice, Topic, drawn
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,8 @@ class Plan:
     written: float = 0.3  # ... a lesson that ships
     public: float = 0.12  # ... of a public set
     own: float = 1.0  # ... a shop's own, where there are any
+    gold: float = 1.0  # ... some gold questions, where there are any
+    together: int = 3  # gold questions that are a topic's worth
     rate: float = 2e-4  # at its peak, of the layers
     head: float = 1e-3  # ... of what is new
     warm_up: int = 40
@@ -101,7 +103,7 @@ def judged(model: JointEncoder, tokens: Tokens, topics: Sequence[Topic]) -> dict
     with torch.inference_mode():
         for topic in topics:
             shown = tokens.passages(topic.passages)
-            found = model([(tokens.question(one.question), shown) for one in topic.asked])
+            found = model([(tokens.question(one.question, one.before), shown) for one in topic.asked])
             for one, scores in zip(topic.asked, found, strict=True):
                 tops[bool(one.right)].append(scores.max().item())
                 losses.append(_surprise(scores, sorted(one.right)).item())
@@ -115,16 +117,17 @@ def judged(model: JointEncoder, tokens: Tokens, topics: Sequence[Topic]) -> dict
 def _batches(topics: Sequence[Topic], plan: Plan) -> Iterator[list[Choice]]:
     """Endless, of plan.topics each, in the same order for the same seed; each kind of topic is gone through in turn."""
     dice = random.Random(plan.seed)
-    shares = {PAGES.stem: plan.pages, WRITTEN: plan.written, "public": plan.public, OWN: plan.own}
+    shares = {PAGES.stem: plan.pages, WRITTEN: plan.written, "public": plan.public, OWN: plan.own, GOLD: plan.gold}
     pools = {kind: [topic for topic in topics if _kind(topic) == kind] for kind in shares}
     turns = {kind: _endless(pool, dice) for kind, pool in pools.items() if pool}
     while True:
         chosen = dice.choices(list(turns), [shares[kind] for kind in turns], k=plan.topics)
-        yield [choice for kind in chosen for choice in drawn(next(turns[kind]), dice)]
+        kinds = [kind for one in chosen for kind in (one,) * (plan.together if one == GOLD else 1)]
+        yield [choice for kind in kinds for choice in drawn(next(turns[kind]), dice)]
 
 
 def _kind(topic: Topic) -> str:
-    return topic.source if topic.source in (PAGES.stem, WRITTEN, OWN) else "public"
+    return topic.source if topic.source in (PAGES.stem, WRITTEN, OWN, GOLD) else "public"
 
 
 def _endless(topics: Sequence[Topic], dice: random.Random) -> Iterator[Topic]:
@@ -136,7 +139,7 @@ def _loss(model: JointEncoder, tokens: Tokens, batch: Sequence[Choice]) -> Tenso
     """The mean surprise at what is right, computed in bfloat16."""
     marked = {choice.passages: tokens.passages(choice.passages) for choice in batch}
     with torch.autocast("cpu", torch.bfloat16):
-        scores = model([(tokens.question(choice.question), marked[choice.passages]) for choice in batch])
+        scores = model([(tokens.question(choice.question, choice.before), marked[choice.passages]) for choice in batch])
     return torch.stack([_surprise(one, choice.right) for one, choice in zip(scores, batch, strict=True)]).mean()
 
 

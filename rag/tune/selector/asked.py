@@ -1,0 +1,89 @@
+"""Gold questions as lessons of the selector: each over passages that the live index finds for it, as in serving.
+
+What makes lessons of pages is that every line is a neighbour of another; here it is what a search really brings, most of it
+beside the point, and what the last exchange leaves out of a follow-up.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rag import build, loading
+from rag.answer.cite import cite
+from rag.answer.guard import guard, open_case
+from rag.answer.parts import Case
+from rag.answer.quote import quoted
+from rag.answer.smalltalk import talk
+from rag.answer.units import layout, units
+from rag.errors import DataError
+from rag.evaluate.answers import on_the_day
+from rag.evaluate.gold import Question, gold_files, load_gold
+from rag.evaluate.metrics import squeeze
+from rag.evaluate.rows import as_found
+from rag.evaluate.score import holds
+from rag.ports import Progress
+from rag.settings import Settings
+from rag.tune.examples import ANYTHING, is_right
+from rag.tune.selector.topics import GOLD, Asked, Topic
+from rag.types import Chunk, Passage
+
+FOUND = 8  # passages of a question; some of them are shown at a time
+SHORT = 15  # characters: a shorter piece may stand in a quote by chance
+
+
+def gold_topics(settings: Settings, gold: Path, seed: int, progress: Progress) -> list[Topic]:
+    """A topic a question, but those that end before anything is searched. Raises DataError, NoIndex, ModelMissing,
+    ModelFailed.
+    """
+    if measured := [file for file in gold_files(gold) if "test" in file.parts]:
+        raise DataError(
+            expected="questions to learn from", found=f"{measured[0]}, a set to measure with", remedy="name another folder"
+        )
+    settings = on_the_day(settings, gold)
+    items, dice = load_gold(gold), random.Random(seed)
+    embedder = loading.build_embedder(settings)
+    generation = build.build_generations(settings).open(embedder.fingerprint)
+    try:
+        search = build.build_search(settings, generation, embedder, loading.build_reranker(settings, embedder))
+        parts = build.build_parts(settings, generation, search, embedder, loading.build_generator(settings), None)
+        chunks = list(generation.store.chunks())
+        topics = []
+        for done, item in enumerate(items, start=1):
+            case = open_case(item.question, item.turns, parts, lambda: False)
+            if not (guard(case) or talk(case)):
+                case.query = replace(parts.rewrite(case.query.question, item.turns), filter=search.narrowed(ANYTHING))
+                found = list(parts.source.find(case.query, FOUND))
+                case.passages = tuple(_with_answer(item, found, chunks, dice))
+                asked = Asked(case.query.repaired or case.query.text, frozenset(_right(item, case)), before=case.query.context)
+                shown = tuple(layout(passage.chunk) for passage in case.passages)
+                topics.append(Topic(shown, (asked,), GOLD, item.lang))
+            progress("ask", done, len(items))
+        return topics
+    finally:
+        generation.store.close()
+
+
+def _with_answer(item: Question, found: Sequence[Passage], chunks: Sequence[Chunk], dice: random.Random) -> list[Passage]:
+    """What was found; where none of it holds the answer, a passage that does stands in any one's place."""
+    if not item.answerable or any(holds(one, item) for one in as_found(found)):
+        return list(found)
+    held = next((chunk for chunk in chunks if holds(as_found([Passage(chunk, 0.0)])[0], item)), None)
+    if held is None:
+        return list(found)
+    place = dice.randrange(max(len(found), 1))
+    return [*found[:place], Passage(held, 0.0), *found[place + 1 :]]
+
+
+def _right(item: Question, case: Case) -> Iterator[int]:
+    """The places of the units that state the answer: they hold a gold quote or a part of it, or would be right if quoted."""
+    quotes = [squeeze(quote) for quote in item.quotes]
+    pairs = [(passage, unit) for passage in case.passages for unit in units(passage.chunk)]
+    own = {passage.chunk.id for passage, told in zip(case.passages, as_found(case.passages), strict=True) if holds(told, item)}
+    for place, (passage, unit) in enumerate(pairs):
+        text = squeeze(unit.text)
+        is_quote = any(quote in text or (len(text) >= SHORT and text in quote) for quote in quotes)
+        if (is_quote and passage.chunk.id in own) or is_right(item, case, cite([quoted(passage, unit, case.language)])):
+            yield place
