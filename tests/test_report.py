@@ -233,6 +233,18 @@ def test_questions_across_languages_stand_apart(rows: list[Row]) -> None:
     assert conclude(data, {}, ITEMS, rows, {}, CHUNKS).apart == {}
 
 
+def test_questions_whose_answer_was_learnt_stand_apart(rows: list[Row]) -> None:
+    known = [item for item in ITEMS if item.answerable][:1]
+    data = {"name": "x", "path": "x", "digest": "x", "questions": "6"}
+    apart = conclude(data, {}, ITEMS, rows, {}, CHUNKS, learnt=known).apart
+    answerable = [item for item in ITEMS if item.answerable]
+    alike = [item for item in answerable if set(item.quotes) & set(known[0].quotes)]
+    assert {name: group["score"].n for name, group in apart.items()} == {
+        "answer learnt": len(alike),
+        "answer not learnt": len(answerable) - len(alike),
+    }
+
+
 def test_a_part_of_the_set_is_not_judged(rows: list[Row]) -> None:
     data = {"name": "test", "path": "gold/test", "digest": "abc", "questions": "6"}
     part = conclude(data, {}, ITEMS, rows, {}, CHUNKS, judged=False)

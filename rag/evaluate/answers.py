@@ -44,11 +44,14 @@ class Subject(Protocol):
         """How strongly the answer's passages speak to its question."""
 
 
-def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0, progress: Progress = silent) -> EvaluationResult:
+def evaluate_answers(
+    settings: Settings, gold: Path, out: Path, limit: int = 0, progress: Progress = silent, learnt: Path | None = None
+) -> EvaluationResult:
     """Ask every gold question (the first `limit`, if given) and write `out` (JSON) and the report page beside it (.html).
 
-    Rows are kept beside `out` (.rows.jsonl); a run that was cut off goes on there. Nothing is recorded among the shoppers'
-    conversations. Raises DataError for gold not in the form, NoIndex, ModelMissing; a metric that raises ends the run.
+    `learnt` are gold questions that models learnt from (see conclude). Rows are kept beside `out` (.rows.jsonl); a run that was cut
+    off goes on there. Nothing is recorded among the shoppers' conversations. Raises DataError for gold not in the form, NoIndex,
+    ModelMissing; a metric that raises ends the run.
     """
     items = load_gold(gold)[: limit or None]
     settings = on_the_day(settings, gold)
@@ -70,7 +73,7 @@ def evaluate_answers(settings: Settings, gold: Path, out: Path, limit: int = 0, 
         "questions": str(len(items)),
         "today": str(settings.answer.today or date.today()),
     }
-    result = conclude(data, system, items, rows, baselines, chunks, judged=not limit)
+    result = conclude(data, system, items, rows, baselines, chunks, not limit, load_gold(learnt) if learnt else ())
     result.write(out)
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from rag.errors import DataError
@@ -99,6 +99,12 @@ def check_same_quotes(dev: Sequence[Located], test: Sequence[Located]) -> list[s
             if twin := next(same, None):
                 problems.append(f"{question.where}: {question.item.id} shares a quote with {twin.item.id} ({twin.where})")
     return problems
+
+
+def shares_a_quote(known: Iterable[Question]) -> Callable[[Question], bool]:
+    """Tells questions whose answer, by one of its quotes, is that of a `known` question."""
+    quotes = {(source.entry, squeeze(source.quote)) for item in known for source in item.sources}
+    return lambda item: any(_same((source.entry, squeeze(source.quote)), other) for source in item.sources for other in quotes)
 
 
 def _same(one: tuple[str, str], two: tuple[str, str]) -> bool:

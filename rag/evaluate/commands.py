@@ -21,12 +21,15 @@ def eval_answers(
     out: Annotated[Path, typer.Option("--json", help="Where the result goes; the report page lies beside it as .html")],
     home: Home = None,
     limit: Limit = 0,
+    learnt: Annotated[
+        Path | None, typer.Option(help="Gold questions that models learnt from: shows figures by whether the answer is theirs")
+    ] = None,
 ) -> None:
     """Ask every gold question the way a shopper would and score retrieval, answers, refusals and citations."""
     from rag.evaluate.answers import evaluate_answers
 
     with progress_bar() as progress:
-        result = evaluate_answers(load(home=home), gold, out, limit, progress)
+        result = evaluate_answers(load(home=home), gold, out, limit, progress, learnt)
     typer.echo(result.table())
     raise typer.Exit(0 if result.passed else 1)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.evaluate import risk
+from rag.evaluate.balance import shares_a_quote
 from rag.evaluate.gold import GROUPS, KINDS, Question, groups_of
 from rag.evaluate.rows import Row
 from rag.evaluate.score import Case, Figures, Marks, figures, grouped, marks, relevant_chunks, rungs
@@ -25,7 +26,7 @@ class EvaluationResult:
     overall: Mapping[str, Figures]
     languages: Mapping[str, Figures]
     kinds: Mapping[str, Figures]
-    apart: Mapping[str, Figures]  # questions across languages and all others, by language; empty if there are none across
+    apart: Mapping[str, Figures]  # by across() and by_learnt(); empty if there are none across languages, and nothing learnt
     verdicts: Sequence[Verdict]
     judged: bool  # False for a part of the set: then there are no verdicts
     cases: Sequence[Case]
@@ -99,8 +100,12 @@ def conclude(
     baselines: Mapping[str, Sequence[Row]],
     chunks: Sequence[Chunk],
     judged: bool = True,
+    learnt: Sequence[Question] = (),
 ) -> EvaluationResult:
-    """Score `rows` and the baselines' rows on the same questions; judge by expected.toml if the set was asked whole."""
+    """Score `rows` and the baselines' rows on the same questions; judge by expected.toml if the set was asked whole.
+
+    `learnt` are questions that models learnt from: those measured whose answer is the same sentence are also given apart.
+    """
     relevant = relevant_chunks(items, chunks)
 
     def score(given: Sequence[Row]) -> tuple[list[Case], list[Marks]]:
@@ -111,10 +116,20 @@ def conclude(
     overall = {"Shoptalk": figures(ours, intervals=True)} | {name: figures(score(b)[1]) for name, b in baselines.items()}
     languages = grouped(cases, ours, lambda case: case.item.lang)
     kinds = dict(sorted(grouped(cases, ours, lambda case: case.item.kind).items(), key=lambda pair: KINDS.index(pair[0])))
-    apart = across(cases, ours) if "cross" in kinds else {}
+    apart = (across(cases, ours) if "cross" in kinds else {}) | (by_learnt(cases, ours, learnt) if learnt else {})
     expected = expectations("answers", data["name"]) if judged else []
     verdicts = judge(expected, {"all": overall["Shoptalk"], **languages, **kinds, **apart})
     return EvaluationResult(data, system, overall, languages, kinds, apart, verdicts, judged, cases, ours)
+
+
+def by_learnt(cases: Sequence[Case], all_marks: Sequence[Marks], learnt: Sequence[Question]) -> dict[str, Figures]:
+    """Figures of the answerable questions, but those across languages, whose answering sentence answers a `learnt` one, and of
+    the others.
+    """
+    is_learnt = shares_a_quote(learnt)
+    names = {True: "answer learnt", False: "answer not learnt"}
+    own = [(c, m) for c, m in zip(cases, all_marks, strict=True) if c.item.answerable and c.item.kind != "cross"]
+    return grouped([case for case, _ in own], [mark for _, mark in own], lambda case: names[is_learnt(case.item)])
 
 
 def across(cases: Sequence[Case], all_marks: Sequence[Marks]) -> dict[str, Figures]:
