@@ -49,9 +49,9 @@ def evaluate_answers(
 ) -> EvaluationResult:
     """Ask every gold question (the first `limit`, if given) and write `out` (JSON) and the report page beside it (.html).
 
-    `learnt` are gold questions that models learnt from (see conclude). Rows are kept beside `out` (.rows.jsonl); a run that was cut
-    off goes on there. Nothing is recorded among the shoppers' conversations. Raises DataError for gold not in the form, NoIndex,
-    ModelMissing; a metric that raises ends the run.
+    `learnt` are gold questions that models learnt from (see conclude). Rows are kept beside `out` (.rows.jsonl); a run that was
+    cut off goes on there. Nothing is recorded among the shoppers' conversations. Raises DataError for gold not in the form,
+    NoIndex, ModelMissing; a metric that raises ends the run.
     """
     items = load_gold(gold)[: limit or None]
     settings = on_the_day(settings, gold)
