@@ -40,12 +40,12 @@ check: $(VENV)/.ready-dev browser ## style, types and the unit tests (no models,
 eval: $(VENV)/.ready ## score the live index and the answers on corpus/gold/test, judge them by expected.toml
 	$(RUN) ingest
 	$(RUN) eval corpus
-	$(RUN) eval answers --gold corpus/gold/test --json .shoptalk/eval/test.json
+	$(RUN) eval answers --gold corpus/gold/test --learnt corpus/gold/train --json .shoptalk/eval/test.json
 
 tune: $(VENV)/.ready ## teach selector and generator (hours; goes on after a kill), compare on gold, activate what is no worse
 	$(PIP) -e '.[tune]'
 	$(RUN) ingest
-	$(RUN) tune selector --out .shoptalk/tune/selector
+	$(RUN) tune selector --gold corpus/gold/train --out .shoptalk/tune/selector
 	$(RUN) tune activate --selector .shoptalk/tune/selector/model --out .shoptalk/tune/trial-selector
 	$(RUN) tune generator --out .shoptalk/tune/generator --compile
 	$(RUN) tune activate --adapter .shoptalk/tune/generator/adapter --out .shoptalk/tune/trial-generator

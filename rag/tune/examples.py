@@ -25,6 +25,7 @@ from rag.evaluate import score
 from rag.evaluate.gold import Question
 from rag.evaluate.rows import Row, as_found
 from rag.ports import Progress
+from rag.retrieve.search import Search
 from rag.settings import Settings
 from rag.tune.remembered import Remembered
 from rag.types import Chunk, Filter, Kind, Language, Outcome, Passage
@@ -89,13 +90,10 @@ def collect(settings: Settings, items: Sequence[Question], progress: Progress) -
         parts = build.build_parts(settings, generation, search, embedder, generator, selector)
         found, settled = [], []
         for done, item in enumerate(items, start=1):
-            case = open_case(item.question, item.turns, parts, lambda: False)
-            if guard(case) or talk(case):
-                settled.append(item)
-            else:
-                case.query = replace(parts.rewrite(case.query.question, item.turns), filter=search.narrowed(ANYTHING))
-                case.passages = tuple(parts.source.find(case.query, parts.passages))
+            if case := searched(item, parts, search, parts.passages):
                 found.append(example(item, case))
+            else:
+                settled.append(item)
             progress("ask", done, len(items))
         entries = [chunk for chunk in generation.store.chunks() if chunk.kind is Kind.FAQ and chunk.answer]
         similar = {language: similar_questions(parts, entries, language, found) for language in LANGUAGES}
@@ -108,6 +106,16 @@ def collect(settings: Settings, items: Sequence[Question], progress: Progress) -
         return Collected(found, settled, similar, fitted)
     finally:
         generation.store.close()
+
+
+def searched(item: Question, parts: Parts, search: Search, count: int) -> Case | None:
+    """The case of a question with so many passages found, as in serving; None if it ends before anything is searched."""
+    case = open_case(item.question, item.turns, parts, lambda: False)
+    if guard(case) or talk(case):
+        return None
+    case.query = replace(parts.rewrite(case.query.question, item.turns), filter=search.narrowed(ANYTHING))
+    case.passages = tuple(parts.source.find(case.query, count))
+    return case
 
 
 def similar_questions(parts: Parts, vetted: Sequence[Chunk], language: Language, examples: Sequence[Example]) -> list[Near]:

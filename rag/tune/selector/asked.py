@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from rag import build, loading
 from rag.answer.cite import cite
-from rag.answer.guard import guard, open_case
 from rag.answer.parts import Case
 from rag.answer.quote import quoted
-from rag.answer.smalltalk import talk
 from rag.answer.units import layout, units
 from rag.errors import DataError
 from rag.evaluate.answers import on_the_day
@@ -26,7 +23,7 @@ from rag.evaluate.rows import as_found
 from rag.evaluate.score import holds
 from rag.ports import Progress
 from rag.settings import Settings
-from rag.tune.examples import ANYTHING, is_right
+from rag.tune.examples import is_right, searched
 from rag.tune.selector.topics import GOLD, Asked, Topic
 from rag.types import Chunk, Passage
 
@@ -52,11 +49,8 @@ def gold_topics(settings: Settings, gold: Path, seed: int, progress: Progress) -
         chunks = list(generation.store.chunks())
         topics = []
         for done, item in enumerate(items, start=1):
-            case = open_case(item.question, item.turns, parts, lambda: False)
-            if not (guard(case) or talk(case)):
-                case.query = replace(parts.rewrite(case.query.question, item.turns), filter=search.narrowed(ANYTHING))
-                found = list(parts.source.find(case.query, FOUND))
-                case.passages = tuple(_with_answer(item, found, chunks, dice))
+            if case := searched(item, parts, search, FOUND):
+                case.passages = _with_answer(item, case.passages, chunks, dice)
                 asked = Asked(case.query.repaired or case.query.text, frozenset(_right(item, case)), before=case.query.context)
                 shown = tuple(layout(passage.chunk) for passage in case.passages)
                 topics.append(Topic(shown, (asked,), GOLD, item.lang))
@@ -66,15 +60,15 @@ def gold_topics(settings: Settings, gold: Path, seed: int, progress: Progress) -
         generation.store.close()
 
 
-def _with_answer(item: Question, found: Sequence[Passage], chunks: Sequence[Chunk], dice: random.Random) -> list[Passage]:
+def _with_answer(item: Question, found: tuple[Passage, ...], chunks: Sequence[Chunk], dice: random.Random) -> tuple[Passage, ...]:
     """What was found; where none of it holds the answer, a passage that does stands in any one's place."""
     if not item.answerable or any(holds(one, item) for one in as_found(found)):
-        return list(found)
+        return found
     held = next((chunk for chunk in chunks if holds(as_found([Passage(chunk, 0.0)])[0], item)), None)
     if held is None:
-        return list(found)
+        return found
     place = dice.randrange(max(len(found), 1))
-    return [*found[:place], Passage(held, 0.0), *found[place + 1 :]]
+    return (*found[:place], Passage(held, 0.0), *found[place + 1 :])
 
 
 def _right(item: Question, case: Case) -> Iterator[int]:
