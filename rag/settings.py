@@ -78,7 +78,7 @@ class IndexSettings(Section):
 class RetrieveSettings(Section):
     """[retrieve]: how many passages, and where they are looked for unless a question says otherwise."""
 
-    passages: int = Field(5, ge=1, le=20)
+    passages: int = Field(8, ge=1, le=20)
     repair: bool = True  # a question's spelling is corrected, and searched both ways
     candidates: int = Field(100, ge=1)  # asked of each search
     rerank_candidates: int = Field(8, ge=2, le=100)  # the first passages, put in order anew where models.reranker is set
