@@ -214,12 +214,12 @@ def shop(tmp_path: Path) -> Settings:
 
 def test_a_whole_run_writes_what_serving_reads(shop: Settings, tmp_path: Path) -> None:
     gold = tmp_path / "gold.jsonl"
-    result = tune_answers(shop, gold)
+    result = tune_answers(shop, [gold])
     assert result.file == shop.home / NAME and read_fitted(result.file).embedder == "hash-64" != shipped().embedder
     assert result.languages["en"].settled == 1 and result.languages["en"].after.n == 25
     assert result.languages["en"].after.score > 0.3
     written = result.file.read_bytes()
-    again = tune_answers(shop, gold)
+    again = tune_answers(shop, [gold])
     assert result.file.read_bytes() == written
     assert again.languages["en"].before.score > 0.3  # what was written is what counts now
     table = again.table()
@@ -241,5 +241,5 @@ def test_the_assistant_answers_from_where_the_homes_file_says(shop: Settings, li
 
 def test_too_few_questions_are_refused(shop: Settings, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="at least 20 questions in en"):
-        tune_answers(shop, tmp_path / "gold.jsonl", limit=10)
+        tune_answers(shop, [tmp_path / "gold.jsonl"], limit=10)
     assert not (shop.home / NAME).exists()

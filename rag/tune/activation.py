@@ -87,7 +87,7 @@ def try_models(
             raise DataError(expected=f"the files of {name} in {folder}", found=f"no {file}", remedy=f"run `{command}` first")
     trial = _trial(settings, new, out / "home")
     before = evaluate_answers(settings, gold, out / "before.json", progress=progress)
-    tune_answers(trial, fit, progress=progress)
+    tune_answers(trial, [fit], progress=progress)
     after = evaluate_answers(trial, gold, out / "after.json", progress=progress)
     changes = compare(before, after)
     is_better = not any(change.is_worse(tolerance) for change in changes)

@@ -60,20 +60,21 @@ class AnswersTuned:
 
 
 def tune_answers(
-    settings: Settings, gold: Path, out: Path | None = None, limit: int = 0, progress: Progress = silent
+    settings: Settings, gold: Sequence[Path], out: Path | None = None, limit: int = 0, progress: Progress = silent
 ) -> AnswersTuned:
-    """Fit on the gold questions (`limit` of them, from all over the set, if given) and write `out`, or the home's own file.
+    """Fit on the questions of all `gold` sets (`limit` of them, from all over, if given) and write `out`, or the home's own file.
 
     Raises DataError for gold not in the form or with too few questions of a language, NoIndex, ModelMissing, ModelFailed.
     """
-    items = load_gold(gold)
+    items = [item for one in gold for item in load_gold(one)]
     items = items[:: max(1, len(items) // limit)][:limit] if limit else items
-    settings = on_the_day(settings, gold)
+    settings = on_the_day(settings, gold[0])
     collected = collect(settings, items, progress)
     now = collected.fitted
-    name = f"{gold.as_posix()} (digest {digest(gold)}, {len(items)} questions)"
+    sets = ", ".join(f"{one.as_posix()} (digest {digest(one)})" for one in gold)
+    name = f"{sets}, {len(items)} questions"
     cost = settings.answer.wrong_cost
-    _check(collected, gold)
+    _check(collected, sets)
     examples = collected.examples
     trial = cross_validated(examples, cost, collected.similar)
     languages: dict[Language, Tuned] = {}
@@ -141,7 +142,7 @@ def _tuned(collected: Collected, language: Language, trial: Trial, before: Thres
     )
 
 
-def _check(collected: Collected, gold: Path) -> None:
+def _check(collected: Collected, gold: str) -> None:
     """Raises DataError for too few questions of a language in `gold`."""
     for language in LANGUAGES:
         mine = [example for example in collected.examples if example.language == language]

@@ -13,6 +13,7 @@ import typer
 from rag.terminal import Home, load, progress_bar
 from rag.types import Language
 
+FITTED_ON = (Path("corpus/gold/dev"), Path("corpus/gold/fit"))  # neither of which a model has learnt from
 tuning = typer.Typer(no_args_is_help=True, help="Teach a model; what it learned from and what it gained is written beside it.")
 
 
@@ -159,7 +160,9 @@ def tune_fusion(
 
 @tuning.command("answers")
 def tune_answers(
-    gold: Annotated[Path, typer.Option(help="Gold questions to fit on")] = Path("corpus/gold/dev"),
+    gold: Annotated[
+        list[Path] | None, typer.Option(help="Gold questions to fit on; may be given again [default: dev and fit]")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Where weights and thresholds go [default: the home's fitted.toml]")] = None,
     limit: Annotated[int, typer.Option(min=0, help="Only so many questions, from all over the set; 0: all")] = 0,
     home: Home = None,
@@ -168,5 +171,5 @@ def tune_answers(
     from rag.tune.answers import tune_answers as run
 
     with progress_bar() as progress:
-        result = run(load(home=home), gold, out, limit, progress)
+        result = run(load(home=home), gold or FITTED_ON, out, limit, progress)
     typer.echo(result.table())
