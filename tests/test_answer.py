@@ -413,7 +413,7 @@ class Reading:
     def load(self) -> None:
         """Nothing to load."""
 
-    def score(self, question: str, passages: Sequence[Layout]) -> np.ndarray:
+    def score(self, question: str, passages: Sequence[Layout], before: str = "") -> np.ndarray:
         said = [" ".join(one.pieces[first:end]) for one in passages for first, end in one.units]
         return np.array([6.0 if "steel" in unit else -6.0 for unit in said])
 

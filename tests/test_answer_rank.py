@@ -80,7 +80,7 @@ class Telling:
     def load(self) -> None:
         """Nothing to load."""
 
-    def score(self, question: str, passages: Sequence[Layout]) -> np.ndarray:
+    def score(self, question: str, passages: Sequence[Layout], before: str = "") -> np.ndarray:
         said = [" ".join(one.pieces[first:end]) for one in passages for first, end in one.units]
         self.asked.append((question, len(said)))
         return np.array([5.0 if "steel" in unit else -10.0 for unit in said])

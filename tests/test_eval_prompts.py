@@ -19,7 +19,7 @@ from rag.settings import AnswerSettings, RetrieveSettings, Settings
 WARRANTY = "Every lamp has a warranty of 2 years."
 FAQ = """\
 question,answer,language
-How long does a refund take?,A refund takes 5 days.,en
+When is a refund paid?,A refund takes 5 days.,en
 Can I pay by invoice?,Yes: from 30 EUR.,en
 怎么开发票？,下单时填写抬头。,zh
 """
