@@ -48,7 +48,7 @@ def test_it_goes_live_with_its_weights_or_not_at_all(
     monkeypatch.setattr(activation, "evaluate_answers", evaluated)
     monkeypatch.setattr(activation, "tune_answers", lambda settings, *_, **__: (settings.home / NAME).write_text("new"))
     new = {"adapter": adapter, "selector": selector}
-    changes, is_live = try_models(Settings(home=home), new, tmp_path / "dev", tmp_path / "test", tmp_path / "out")
+    changes, is_live = try_models(Settings(home=home), new, [tmp_path / "dev"], tmp_path / "test", tmp_path / "out")
     assert (is_live, len(changes)) == (live, 2)
     assert asked[0].home == home and asked[1].home != home and (asked[1].home / "index").resolve() == (home / "index").resolve()
     assert (asked[1].models.adapter, asked[1].models.selector) == (str(adapter), str(selector))
@@ -59,11 +59,11 @@ def test_it_goes_live_with_its_weights_or_not_at_all(
 
 def test_it_is_judged_by_other_questions_than_it_was_fitted_on(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="other questions to judge by"):
-        try_models(Settings(home=tmp_path), {"adapter": tmp_path}, tmp_path / "gold", tmp_path / "gold", tmp_path / "out")
+        try_models(Settings(home=tmp_path), {"adapter": tmp_path}, [tmp_path / "gold"], tmp_path / "gold", tmp_path / "out")
     for new, said in (
         ({"adapter": tmp_path}, "no adapter_config.json"),
         ({"selector": tmp_path}, "tune selector"),
         ({}, "neither"),
     ):
         with pytest.raises(DataError, match=said):
-            try_models(Settings(home=tmp_path), new, tmp_path / "dev", tmp_path / "test", tmp_path / "out")
+            try_models(Settings(home=tmp_path), new, [tmp_path / "dev"], tmp_path / "test", tmp_path / "out")

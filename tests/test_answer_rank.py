@@ -75,14 +75,14 @@ class Telling:
     fingerprint = "telling@1"
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, int]] = []
+        self.asked: list[tuple[str, str, int]] = []
 
     def load(self) -> None:
         """Nothing to load."""
 
     def score(self, question: str, passages: Sequence[Layout], before: str = "") -> np.ndarray:
         said = [" ".join(one.pieces[first:end]) for one in passages for first, end in one.units]
-        self.asked.append((question, len(said)))
+        self.asked.append((question, before, len(said)))
         return np.array([5.0 if "steel" in unit else -10.0 for unit in said])
 
 
@@ -91,12 +91,12 @@ def test_a_selector_tells_what_states_it_here_and_in_another_language() -> None:
     selector = Telling()
     telling = replace(ranker(), selector=selector)
     states, elsewhere = FEATURES.index("states"), FEATURES.index("elsewhere")
-    asked = replace(query("what is teh lid"), repaired="what is the lid")
+    asked = replace(query("what is teh lid"), repaired="what is the lid", context="The Ember kettle? Yes.")
     alone = telling.features(asked, [Passage(lid, 1.0)])
     assert alone[:, states].tolist() == [-2.0, 1.0, 1.0] and set(alone[:, elsewhere]) == {-1.0}  # a sentence, both, a sentence
     both = telling.features(asked, [Passage(lid, 1.0)], [Passage(other, 1.0)])
     assert both[:, states].tolist() == alone[:, states].tolist() and set(both[:, elsewhere]) == {1.0}
-    assert selector.asked == [("what is the lid", 3), ("what is the lid", 4)]
+    assert selector.asked == [("what is the lid", "The Ember kettle? Yes.", count) for count in (3, 4)]
     telling.features(asked, [Passage(lid, 1.0)])
     assert len(selector.asked) == 2  # a turn that weighs again does not ask again
     assert set(ranker().features(asked, [Passage(lid, 1.0)], [Passage(other, 1.0)])[:, states]) == {0.0}

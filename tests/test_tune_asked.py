@@ -13,7 +13,7 @@ from rag.__main__ import app
 from rag.errors import DataError, NoIndex
 from rag.fakes import HashEmbedder
 from rag.ports import Layout
-from rag.settings import Settings
+from rag.settings import RetrieveSettings, Settings
 from rag.tune.selector import asked, flow
 from rag.tune.selector.topics import Topic
 
@@ -78,22 +78,25 @@ def test_a_question_has_what_is_found_and_knows_what_answers(shop: Settings, tmp
     assert "ember lamp: and" in topics[1].asked[0].question.casefold()  # as it is searched
 
 
-def test_where_the_search_misses_the_answer_a_passage_that_holds_it_is_shown(
-    shop: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(asked, "FOUND", 1)
+def test_where_the_search_misses_the_answer_a_passage_that_holds_it_is_shown(shop: Settings, tmp_path: Path) -> None:
+    shop = shop.model_copy(update={"retrieve": RetrieveSettings(passages=1)})
     gold = tmp_path / "hard.jsonl"
     gold.write_text(json.dumps(row(1, "how heavy is the Ember lamp", "lynx.md", "It shines for 30 hours.")), encoding="utf-8")
     [topic] = asked.gold_topics(shop, gold, 0, lambda *_: None)
     assert len(topic.passages) == 1 and topic.asked[0].right
 
 
-def test_sets_to_measure_with_are_refused(shop: Settings, tmp_path: Path) -> None:
-    (tmp_path / "gold" / "test").mkdir(parents=True)
-    (tmp_path / "gold" / "test" / "en.jsonl").write_text(json.dumps(ROWS[0]), encoding="utf-8")
-    for place in (tmp_path / "gold" / "test", tmp_path / "gold" / "test" / "en.jsonl", tmp_path / "gold"):
+@pytest.mark.parametrize("split", ["dev", "fit", "test"])
+def test_sets_to_measure_with_are_refused(shop: Settings, tmp_path: Path, split: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gold" / split).mkdir(parents=True)
+    (tmp_path / "gold" / split / "en.jsonl").write_text(json.dumps(ROWS[0]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "gold" / split)
+    for place in (tmp_path / "gold" / split, tmp_path / "gold" / split / "en.jsonl", tmp_path / "gold", Path("en.jsonl")):
         with pytest.raises(DataError, match="measure"):
             asked.gold_topics(shop, place, 0, lambda *_: None)
+    (tmp_path / "test" / "train").mkdir(parents=True)  # wherever a shop keeps its own
+    (tmp_path / "test" / "train" / "en.jsonl").write_text(json.dumps(ROWS[0]), encoding="utf-8")
+    assert asked.gold_topics(shop, tmp_path / "test" / "train", 0, lambda *_: None)
     with pytest.raises(NoIndex):
         asked.gold_topics(Settings(home=tmp_path / "none", fakes=True), tmp_path / "train.jsonl", 0, lambda *_: None)
 

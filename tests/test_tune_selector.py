@@ -37,7 +37,7 @@ from rag.tune.selector.topics import (
     page_topics,
     with_neighbours,
 )
-from rag.tune.selector.train import Plan, judged, train
+from rag.tune.selector.train import Plan, _loss, judged, train
 from rag.tune.sound import Skipped
 
 PAGE = {
@@ -170,6 +170,15 @@ def test_of_what_was_found_for_a_gold_question_some_is_shown() -> None:
         seen[len(bright.passages)] += 1
         seen["held" if bright.right else "absent"] += 1
     assert seen["held"] > 2 * seen["absent"] > 60 and all(seen[count] > 40 for count in (2, 3, 4, 5))
+
+
+def test_what_was_said_before_is_learnt_from(base: Path) -> None:
+    model, tokens = fresh(base).eval(), Tokens(base)
+    [topic] = TOPICS[:1]
+    after = replace(topic, asked=tuple(replace(one, before="the price? it is free") for one in topic.asked))
+    assert judged(model, tokens, [topic])["loss"] != judged(model, tokens, [after])["loss"]
+    [plain, follow] = (_loss(model, tokens, list(drawn(one, random.Random(0)))).item() for one in (topic, after))
+    assert plain != follow
 
 
 def test_questions_are_typed_as_shoppers_type() -> None:

@@ -66,7 +66,7 @@ def compare(before: EvaluationResult, after: EvaluationResult) -> list[Change]:
 def try_models(
     settings: Settings,
     new: Mapping[str, Path],
-    fit: Path,
+    fit: Sequence[Path],
     gold: Path,
     out: Path,
     tolerance: float = TOLERANCE,
@@ -75,9 +75,9 @@ def try_models(
     """Compare `new` models (folders by their setting, as in MADE) with what is live on `gold`, thresholds fitted on `fit`; make
     them live if nothing got worse.
 
-    Raises DataError if `fit` and `gold` are the same, or no model is there, NoIndex, ModelFailed.
+    Raises DataError if `gold` is one of `fit`, or no model is there, NoIndex, ModelFailed.
     """
-    if fit.resolve() == gold.resolve():
+    if gold.resolve() in {one.resolve() for one in fit}:
         raise DataError(expected="other questions to judge by than to fit on", found=str(gold), remedy="give two sets")
     if not new:
         raise DataError(expected="an adapter or a selector to try", found="neither", remedy="name the folder of one, or of both")
@@ -87,7 +87,7 @@ def try_models(
             raise DataError(expected=f"the files of {name} in {folder}", found=f"no {file}", remedy=f"run `{command}` first")
     trial = _trial(settings, new, out / "home")
     before = evaluate_answers(settings, gold, out / "before.json", progress=progress)
-    tune_answers(trial, [fit], progress=progress)
+    tune_answers(trial, fit, progress=progress)
     after = evaluate_answers(trial, gold, out / "after.json", progress=progress)
     changes = compare(before, after)
     is_better = not any(change.is_worse(tolerance) for change in changes)

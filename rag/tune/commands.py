@@ -120,7 +120,9 @@ def tune_activate(
     out: Annotated[Path, typer.Option(help="Where the two results and their pages go")],
     adapter: Annotated[Path | None, typer.Option(help="Folder of an adapter of the generator")] = None,
     selector: Annotated[Path | None, typer.Option(help="Folder of a selector")] = None,
-    fit: Annotated[Path, typer.Option(help="Gold questions that thresholds are fitted on")] = Path("corpus/gold/dev"),
+    fit: Annotated[
+        list[Path] | None, typer.Option(help="Gold questions to fit on; may be given again [default: dev and fit]")
+    ] = None,
     gold: Annotated[Path, typer.Option(help="Other gold questions that decide")] = Path("corpus/gold/test"),
     tolerance: Annotated[float, typer.Option(min=0, help="By how much a figure may be worse")] = 0.02,
     home: Home = None,
@@ -130,7 +132,7 @@ def tune_activate(
 
     new = {name: folder for name, folder in (("adapter", adapter), ("selector", selector)) if folder}
     with progress_bar() as progress:
-        changes, is_live = try_models(load(home=home), new, fit, gold, out, tolerance, progress)
+        changes, is_live = try_models(load(home=home), new, fit or FITTED_ON, gold, out, tolerance, progress)
     for change in changes:
         mark = "  WORSE" if change.is_worse(tolerance) else ""
         typer.echo(f"{change.language}  {change.metric:22} {change.before:.3f} -> {change.after:.3f}{mark}")

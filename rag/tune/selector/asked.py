@@ -17,6 +17,7 @@ from rag.answer.quote import quoted
 from rag.answer.units import layout, units
 from rag.errors import DataError
 from rag.evaluate.answers import on_the_day
+from rag.evaluate.balance import LEAK
 from rag.evaluate.gold import Question, gold_files, load_gold
 from rag.evaluate.metrics import squeeze
 from rag.evaluate.rows import as_found
@@ -27,15 +28,14 @@ from rag.tune.examples import is_right, searched
 from rag.tune.selector.topics import GOLD, Asked, Topic
 from rag.types import Chunk, Passage
 
-FOUND = 8  # passages of a question; some of them are shown at a time
-SHORT = 15  # characters: a shorter piece may stand in a quote by chance
+MEASURING = ("dev", "fit", "test")  # folders of questions that settings are chosen on, fitted on and measured with
 
 
 def gold_topics(settings: Settings, gold: Path, seed: int, progress: Progress) -> list[Topic]:
     """A topic a question, but those that end before anything is searched. Raises DataError, NoIndex, ModelMissing,
     ModelFailed.
     """
-    if measured := [file for file in gold_files(gold) if "test" in file.parts]:
+    if measured := [file for file in gold_files(gold.resolve()) if file.parent.name in MEASURING]:
         raise DataError(
             expected="questions to learn from", found=f"{measured[0]}, a set to measure with", remedy="name another folder"
         )
@@ -49,7 +49,7 @@ def gold_topics(settings: Settings, gold: Path, seed: int, progress: Progress) -
         chunks = list(generation.store.chunks())
         topics = []
         for done, item in enumerate(items, start=1):
-            if case := searched(item, parts, search, FOUND):
+            if case := searched(item, parts, search, parts.passages):
                 case.passages = _with_answer(item, case.passages, chunks, dice)
                 asked = Asked(case.query.repaired or case.query.text, frozenset(_right(item, case)), before=case.query.context)
                 shown = tuple(layout(passage.chunk) for passage in case.passages)
@@ -78,6 +78,6 @@ def _right(item: Question, case: Case) -> Iterator[int]:
     own = {passage.chunk.id for passage, told in zip(case.passages, as_found(case.passages), strict=True) if holds(told, item)}
     for place, (passage, unit) in enumerate(pairs):
         text = squeeze(unit.text)
-        is_quote = any(quote in text or (len(text) >= SHORT and text in quote) for quote in quotes)
+        is_quote = any(quote in text or (len(text) >= LEAK and text in quote) for quote in quotes)
         if (is_quote and passage.chunk.id in own) or is_right(item, case, cite([quoted(passage, unit, case.language)])):
             yield place
