@@ -37,10 +37,11 @@ check: $(VENV)/.ready-dev browser ## style, types and the unit tests (no models,
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m 'not model and not browser and not slow'
 
-eval: $(VENV)/.ready ## score the live index and the answers on corpus/gold/test, judge them by expected.toml
+eval: $(VENV)/.ready ## score the answers on corpus/gold/test and corpus/gold/plain, judge them by expected.toml
 	$(RUN) ingest
 	$(RUN) eval corpus
 	$(RUN) eval answers --gold corpus/gold/test --learnt corpus/gold/train --json .shoptalk/eval/test.json
+	$(RUN) eval answers --gold corpus/gold/plain --learnt corpus/gold/train --json .shoptalk/eval/plain.json
 
 tune: $(VENV)/.ready ## teach selector and generator (hours; goes on after a kill), compare on gold, activate what is no worse
 	$(PIP) -e '.[tune]'

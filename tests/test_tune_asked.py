@@ -86,7 +86,7 @@ def test_where_the_search_misses_the_answer_a_passage_that_holds_it_is_shown(sho
     assert len(topic.passages) == 1 and topic.asked[0].right
 
 
-@pytest.mark.parametrize("split", ["dev", "fit", "test"])
+@pytest.mark.parametrize("split", ["dev", "fit", "test", "plain"])
 def test_sets_to_measure_with_are_refused(shop: Settings, tmp_path: Path, split: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gold" / split).mkdir(parents=True)
     (tmp_path / "gold" / split / "en.jsonl").write_text(json.dumps(ROWS[0]), encoding="utf-8")

@@ -20,10 +20,10 @@ TURNS = range(2, 6)  # questions in a dialogue, the last one included
 def check_gold(folder: Path, documents: Sequence[Document], truth: Truth) -> list[str]:
     """Everything wrong with the gold sets below `folder`, one line a problem. Raises DataError for a wrong line."""
     questions = locate_gold(folder)
-    split = {name: [q for q in questions if _split(q, folder) == name] for name in ("train", "fit", "dev", "test")}
+    split = {name: [q for q in questions if _split(q, folder) == name] for name in ("train", "fit", "dev", "test", "plain")}
     measured = [*split["dev"], *split["test"]]
     problems = check_quotes(questions, documents)
-    problems += check_templates([*split["train"], *split["fit"]], measured, truth)
+    problems += check_templates([*split["train"], *split["fit"]], [*measured, *split["plain"]], truth)
     problems += check_templates(split["dev"], split["test"], truth) + check_same_quotes(split["dev"], split["test"])
     return problems + check_counts([question.item for question in measured], about(folder).minimum)
 

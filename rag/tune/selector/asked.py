@@ -28,7 +28,7 @@ from rag.tune.examples import is_right, searched
 from rag.tune.selector.topics import GOLD, Asked, Topic
 from rag.types import Chunk, Passage
 
-MEASURING = ("dev", "fit", "test")  # folders of questions that settings are chosen on, fitted on and measured with
+MEASURING = ("dev", "fit", "test", "plain")  # folders of questions that settings are chosen on, fitted on and measured with
 
 
 def gold_topics(settings: Settings, gold: Path, seed: int, progress: Progress) -> list[Topic]:
