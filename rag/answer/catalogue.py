@@ -92,15 +92,28 @@ class Catalogue:
         passes = all(not own or not other or own.casefold() == other.casefold() for own, other in wanted)
         return record if passes and facets.in_force(day) else None
 
+    def of_kind(self, text: str) -> tuple[tuple[str, ...], str]:
+        """The ids of what is of the kind that the folded text speaks of, the longest in it, and the text without its name."""
+        found = [kind for kind in self._kinds if re.search(_called(kind), text)]
+        if not found:
+            return (), text
+        kind = max(found, key=len)
+        return self._kinds[kind], re.sub(_called(kind), " ", text)
+
     @functools.cached_property
-    def kinds(self) -> Mapping[str, tuple[str, ...]]:
-        """What products are, folded and in the singular, "headlamp", 头灯 -> ids of those that are; only what several are."""
+    def _kinds(self) -> Mapping[str, tuple[str, ...]]:
+        """What products are, folded and in the singular, "headlamp", 头灯 -> ids of those that are."""
         found: dict[str, dict[str, None]] = defaultdict(dict)
         for id, known in self.records.items():
             for record in known.values():
                 if record.chunk.kind is Kind.PRODUCT and (match := _KIND.fullmatch(_ASIDE.sub("", fold(record.name)))):
                     found[match["kind"].strip()][id] = None
-        return {kind: tuple(ids) for kind, ids in found.items() if len(ids) > 1}
+        return {kind: tuple(ids) for kind, ids in found.items()}
+
+
+def _called(kind: str) -> str:
+    """A pattern for what products are, in the singular or plural."""
+    return rf"(?<![a-z]){re.escape(kind)}s?(?![a-z])"
 
 
 def product_names(chunks: Iterable[Chunk]) -> frozenset[str]:
@@ -116,10 +129,10 @@ def row_names(chunks: Iterable[Chunk]) -> dict[str, str]:
 
 
 def without(folded: str, names: Iterable[str]) -> str:
-    """The folded text with a space for each of the names, however their parts are joined."""
+    """The folded text with a space for each of the names, however their parts are joined, and for the article before it."""
     for name in sorted(names, key=len, reverse=True):
         pattern = r"[\W_]*".join(map(re.escape, _TOKEN.findall(fold(name))))
-        folded = re.sub(rf"{pattern}(?!\d)", " ", folded)
+        folded = re.sub(rf"(?:\b(?:the|an?|my|your|our) )?{pattern}(?!\d)", " ", folded)
     return folded
 
 

@@ -74,26 +74,15 @@ def _products(case: Case) -> list[str]:
     text = "" if case.query.carried else meant(case)
     catalogue = case.parts.catalogue
     names = catalogue.mentioned(text)
-    kinds = [kind for kind in catalogue.kinds if re.search(_kind(kind), text)] if text and not names else []
-    if len(names) == 1:
-        [(name, ids)] = names.items()
-        bare = without(text, [name])
-    elif kinds:
-        kind = max(kinds, key=len)
-        ids, bare = catalogue.kinds[kind], re.sub(_kind(kind), " ", text)
-    else:
+    if len(names) > 1:
         return []
+    ids, bare = (next(iter(names.values())), without(text, names)) if names else catalogue.of_kind(text)
     records = [record for id in ids if (record := standing(case, id))]
     asked = [(record, found) for record in records if (found := read(bare, record.facts, record.words))]
     answers = {frozenset(quantities(fact.value) for fact in found.facts) for _, found in asked}
     if len(asked) < 2 or len(answers) < 2 or len({found.key for _, found in asked}) > 1:
         return []
     return _listed(case, [record for record, _ in asked])
-
-
-def _kind(kind: str) -> str:
-    """A pattern for what products are, in the singular or plural."""
-    return rf"(?<![a-z]){re.escape(kind)}s?(?![a-z])"
 
 
 def _listed(case: Case, records: Sequence[Record]) -> list[str]:

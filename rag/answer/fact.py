@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from datetime import date
 from decimal import Decimal
 
-from rag.answer.asked import LESS, LONGEST, Asked, place_of, read
+from rag.answer.asked import LESS, LONGEST, Asked, place_of, places_in, read
 from rag.answer.catalogue import Fact, Record, without
 from rag.answer.cite import Supported, cite
 from rag.answer.parts import Case, Reply
@@ -40,14 +40,16 @@ def meant(case: Case) -> str:
 
 def _answer(case: Case) -> Reply | None:
     text = meant(case)
-    names = case.parts.catalogue.mentioned(text)
-    ids = list(dict.fromkeys(id for meanings in names.values() for id in meanings))
-    if len(ids) not in (1, 2) or any(len(meanings) > 1 for meanings in names.values()):
+    catalogue = case.parts.catalogue
+    names = catalogue.mentioned(text)
+    ids, bare = list(dict.fromkeys(id for meanings in names.values() for id in meanings)), without(text, names)
+    if not names:  # a shop's only spotting scope needs no name
+        (*ids,), bare = catalogue.of_kind(text)
+    if len(ids) not in ((1, 2) if names else (1,)) or any(len(meanings) > 1 for meanings in names.values()):
         return None
     records = [record for id in ids if (record := standing(case, id))]
     if len(records) < len(ids) or not _is_meant(case, ids):
         return None
-    bare = without(text, names)
     return _state(case, records[0], bare) if len(records) == 1 else _compare(case, records, bare)
 
 
@@ -59,7 +61,7 @@ def _is_meant(case: Case, ids: Sequence[str]) -> bool:
 
 
 def _state(case: Case, record: Record, bare: str) -> Reply | None:
-    asked = read(bare, _here(case, record.facts), record.words)
+    asked = read(bare, _here(case, record.facts, bare), record.words)
     if asked and asked.key in _FITTING and not _LISTS.search(bare):
         return None  # what else it fits does not tell whether it fits what is meant
     stated = asked and in_language(record, asked, case.language)
@@ -72,7 +74,7 @@ def _compare(case: Case, records: Sequence[Record], bare: str) -> Reply | None:
     shared = {fact.key for fact in first.facts} & {fact.key for fact in second.facts}
     sides = []
     for record in records:
-        facts = [fact for fact in _here(case, record.facts) if fact.key in shared]
+        facts = [fact for fact in _here(case, record.facts, bare) if fact.key in shared]
         if asked := read(bare, facts, words, comparing=True):
             sides.append((record, asked, in_language(record, asked, case.language)))
     if len(sides) < 2 or sides[0][1].key in _FITTING:
@@ -99,10 +101,18 @@ def _fit(case: Case, records: Sequence[Record], bare: str) -> Reply | None:
     return None
 
 
-def _here(case: Case, facts: Sequence[Fact]) -> list[Fact]:
-    """Without prices and stocks of other regions than the one that the shop or the shopper chose."""
-    region = case.query.filter.region.upper()
-    return [fact for fact in facts if not region or place_of(fact) in ("", region)]
+def _here(case: Case, facts: Sequence[Fact], bare: str) -> list[Fact]:
+    """Without prices and stocks of other regions than the one that the shop or the shopper chose, or names.
+
+    Where none is, without those of regions where shoppers of the language do not live, if there are others.
+    """
+    if region := case.query.filter.region.upper():
+        return [fact for fact in facts if place_of(fact) in ("", region)]
+    if places_in(bare):
+        return list(facts)
+    near = [fact for fact in facts if (place := place_of(fact)) == "" or (place == "CN") == (case.language == "zh")]
+    known = {fact.key for fact in near}
+    return [fact for fact in facts if fact in near or fact.key not in known]
 
 
 def _verdict(case: Case, sides: Sequence[tuple[Record, Asked]]) -> str | None:
