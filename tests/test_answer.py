@@ -10,11 +10,11 @@ from datetime import date
 
 import numpy as np
 import pytest
-from answering import LAMP, OLD_RETURNS, PAY, RETURNS, as_is, chunk, golden, make_parts
+from answering import LAMP, OLD_RETURNS, PAY, RETURNS, WEIGHTS, as_is, chunk, golden, make_parts
 
 from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
-from rag.answer.rank import READ
+from rag.answer.rank import FEATURES, READ
 from rag.errors import ModelFailed
 from rag.ports import Layout
 from rag.types import (
@@ -77,6 +77,17 @@ def test_a_gibberish_or_empty_reply_falls_to_the_quote() -> None:
     for reply in ("", "NO ANSWER", "the the the", "I don't know.", "?!", "<b>30 days</b>", "Please see https://evil.example"):
         given = ask("How long can I return a product?", make_parts([reply]))
         assert (given.rung, given.text) == ("quote", GOOD)
+
+
+def test_a_reply_of_a_part_that_is_unlikely_by_itself_falls_to_the_quote() -> None:
+    weights = WEIGHTS + np.array([{"is_whole": 1.3, "cov_text": 4.0}.get(name, 0.0) for name in FEATURES])
+    for reply, rung in (("We accept Visa and Mastercard. [1]", "generated"), ("Invoices are for companies only. [1]", "quote")):
+        parts = make_parts([reply], rungs=["generated", "quote"])
+        given = ask(
+            "Do you accept Visa and Mastercard?",
+            dataclasses.replace(parts, fitted=dataclasses.replace(parts.fitted, weights=weights)),
+        )
+        assert (given.rung, given.text) == (rung, reply if rung == "generated" else f"{PAY.answer} [1]")
 
 
 def test_a_true_reply_beside_the_point_falls_to_the_quote() -> None:

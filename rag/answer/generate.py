@@ -30,6 +30,7 @@ _BROKEN = "\ufffd"  # what stands for bytes that are no character: a model slipp
 _BEGUN = re.compile(r"\s*[\[【(（]?\s*\d{0,2}\s*")  # what may become a marker
 _SENTENCES = 3  # more than that is rambling, and every further one is a risk
 UNITS = 10  # that are shown
+AGREED = 0.5  # of the best candidate's likelihood, which that of the sentence the reply stands on has at least
 HOPELESS = 0.02  # likelihood of the best unit below which reading is not worth the wait
 
 
@@ -49,7 +50,7 @@ def generated(case: Case) -> Generator[Token, None, Reply | None]:
                 if not (case.answerable and case.said and case.said[0].text):
                     break
             standing = stands(case, text, prompt)
-            if len(standing) <= len(kept) or not states(standing[0], case.candidates[0]) or not _belongs(case, standing):
+            if len(standing) <= len(kept) or not _answers(case, standing[0]) or not _belongs(case, standing):
                 break  # the newest sentence does not stand: what a model says after a slip is not worth the wait
             kept = standing
             case.clock.first_token()
@@ -132,6 +133,18 @@ def states(sentence: Supported, candidate: Candidate) -> bool:
     _, passage, (start, end) = sentence
     unit = candidate.unit
     return passage.chunk.id == candidate.passage.chunk.id and start < unit.end and unit.start < end
+
+
+def _answers(case: Case, sentence: Supported) -> bool:
+    """Whether the sentence was found in the likeliest candidate, and the shortest that holds it is likely by itself.
+
+    A model picks a sentence of a list or of a vetted answer less surely than the whole was picked, which is then quoted.
+    """
+    best = case.candidates[0]
+    if not states(sentence, best):
+        return False
+    own = min((one for one in case.candidates if states(sentence, one)), key=lambda one: len(one.unit.text))
+    return own.probability >= AGREED * best.probability
 
 
 def _belongs(case: Case, standing: Sequence[Supported]) -> bool:

@@ -14,7 +14,7 @@ from rag.answer.evidence import foreign, is_official, usable
 from rag.answer.faq import nearest, vetted
 from rag.answer.fit import Matrix
 from rag.answer.fitted import LANGUAGES, Fitted
-from rag.answer.generate import HOPELESS, build_prompt, replies, said, stands, states, worth_reading
+from rag.answer.generate import AGREED, HOPELESS, build_prompt, replies, said, stands, states, worth_reading
 from rag.answer.guard import guard, open_case
 from rag.answer.parts import Case, Parts, Reply
 from rag.answer.quote import quoted
@@ -50,13 +50,15 @@ class Example:
     own: NDArray[np.bool_] | None = None  # of each unit: the nearest vetted question's passage holds it
     held: bool = False  # whether one of the passages holds the answer
     told: Matrix | None = None  # what rag.answer.rank.Ranker.told says of each unit; None where no generator read
-    reply: NDArray[np.bool_] | None = None  # of each unit: it carries the generator's reply, which is then said in its place
+    reply: NDArray[np.bool_] | None = None  # of each unit: it carries the generator's reply
+    shortest: int = 0  # place of the shortest that does
     reply_right: bool = False
 
-    @property
-    def spoken(self) -> NDArray[np.bool_]:
-        """Whether what is said is right, by the unit that is the likeliest."""
-        return self.right if self.reply is None else np.where(self.reply, self.reply_right, self.right)
+    def said_right(self, best: int, likely: Matrix) -> bool:
+        """Whether what is said is right, `best` being the likeliest unit: the unit itself or the reply, as in serving."""
+        if self.reply is not None and self.reply[best] and likely[self.shortest] >= AGREED * likely[best]:
+            return self.reply_right
+        return bool(self.right[best])
 
     def as_read(self, prior: Matrix) -> Example | None:
         """With the columns of rag.answer.rank.READ, `prior` being its units' weighted sums; None where no generator read."""
@@ -170,10 +172,12 @@ def _read(given: Example, item: Question, case: Case, candidates: Sequence[Candi
         return given  # as in serving: it is as if it had not been asked
     told = said(text, pieces, prompt)
     standing = stands(case, text, prompt) if told[0].text else []
+    carrying = [place for place, candidate in enumerate(candidates) if standing and states(standing[0], candidate)]
     return replace(
         given,
         told=case.parts.ranker.told(told, usable(case.passages, case.language)),
-        reply=np.array([bool(standing) and states(standing[0], candidate) for candidate in candidates], dtype=np.bool_),
+        reply=np.isin(np.arange(len(candidates)), carrying),
+        shortest=min(carrying, key=lambda place: len(candidates[place].unit.text), default=0),
         reply_right=bool(standing) and is_right(item, case, cite(standing)),
     )
 

@@ -103,7 +103,7 @@ def verdict(example: Example, likely: Matrix, thresholds: Thresholds) -> int:
     best = heard(example, likely, thresholds.refuse_below)
     if best is None or likely[best] < max(thresholds.quote, thresholds.refuse_below):
         return 0
-    return 1 if example.spoken[best] else -1
+    return 1 if example.said_right(best, likely) else -1
 
 
 def level(cases: Sequence[tuple[float, bool]], cost: float) -> float:
@@ -125,7 +125,7 @@ def thresholds(examples: Sequence[Example], likely: Sequence[Matrix], cost: floa
     `near` are cases of likeness to a vetted question, and whether its answer is right.
     """
     best = [(one, found, heard(one, found, 0.0)) for one, found in zip(examples, likely, strict=True)]
-    answerable = [(_odds(found[place]), bool(one.spoken[place])) for one, found, place in best if place is not None]
+    answerable = [(_odds(found[place]), one.said_right(place, found)) for one, found, place in best if place is not None]
     quote = level(answerable, cost) if answerable else math.inf
     faq = level(near, cost) if near else math.inf
     likelihood = 1 / (1 + math.exp(-quote)) if quote > -50 else 0.0
