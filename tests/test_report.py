@@ -17,7 +17,7 @@ from rag.evaluate.gold import Message, Question, Source
 from rag.evaluate.report import worst
 from rag.evaluate.result import EvaluationResult, conclude
 from rag.evaluate.rows import Row, RowFile
-from rag.evaluate.score import relevant_chunks
+from rag.evaluate.score import Case, marks, relevant_chunks
 from rag.settings import Settings
 from rag.types import Answer, Chunk, Citation, Done, Event, History, Kind, Outcome, Passage, Query, Refused, Token, Turn
 
@@ -312,3 +312,13 @@ def test_everything_an_answer_depends_on_is_in_the_fingerprint(tmp_path: Path) -
     assert base != fingerprint(settings, "index", "model 2")
     other = settings.model_copy(update={"retrieve": settings.retrieve.model_copy(update={"passages": 3})})
     assert base != fingerprint(other, "index", "model")
+
+
+def test_a_marker_is_no_word_of_the_answer_and_refusals_have_an_f1_of_their_own() -> None:
+    texts = ("30 days [1].", "I can't find that.")
+    answered, refused = (
+        marks(Case(ITEMS[0], Row(id="q1", fingerprint="", outcome=outcome, text=text), 1))
+        for outcome, text in zip(("answered", "refused"), texts, strict=True)
+    )
+    assert answered["answers.f1"] == answered["answers.token_f1"] == 1
+    assert refused["answers.token_f1"] == 0 and "answers.f1" not in refused

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from rag.types import Chunk
 Marks = Mapping[str, float]
 Figures = dict[str, Figure]
 
+_MARKER = re.compile(r"\s?\[\d+\]")  # of a citation, no word of the answer
+
 # metric -> what it says, in the order of the tables
 METRICS = {
     "score": "+1 right, 0 declined, -1 wrong, over all questions",
@@ -30,6 +33,7 @@ METRICS = {
     "answers.wrong": "all questions answered wrong, unanswerable ones included",
     "answers.token_f1": "English: shared words with the gold answer; a refusal counts 0",
     "answers.character_f1": "Chinese: shared characters with the gold answer; a refusal counts 0",
+    "answers.f1": "... of the answers given to answerable questions, in either language",
     "answers.rouge_l": "longest common subsequence with the gold answer; a refusal counts 0",
     "answers.numbers_exact": "answers given, with numbers in them or in the gold answer: all are right",
     "refusals.precision": "refusals that were due",
@@ -126,13 +130,15 @@ def _retrieval(case: Case) -> dict[str, float]:
 
 
 def _text(case: Case) -> dict[str, float]:
-    given, item = case.row.text if case.row.answered else "", case.item
+    given, item = _MARKER.sub("", case.row.text) if case.row.answered else "", case.item
     name = "answers.character_f1" if item.lang == "zh" else "answers.token_f1"
     found = {
         name: metrics.answer_f1(given, item.answer, item.lang),
         "answers.rouge_l": metrics.rouge_l(given, item.answer, item.lang),
         "answers.right": float(case.row.answered and is_right(case)),
     }
+    if case.row.answered:
+        found["answers.f1"] = found[name]
     if given and (numbers(given) or numbers(item.answer)):
         found["answers.numbers_exact"] = metrics.numbers_exact(given, item.answer, _known(case))
     return found
