@@ -236,10 +236,12 @@ def test_questions_to_learn_from_are_checked_but_not_counted(corpus: Path) -> No
     save(corpus / "gold/gold.toml", "[minimum]\nitems = 3")
     weight = "The Ember 400 weighs 86 g."
     told = {"train": "How heavy is the Ember 400?", "dev": "Weight of it?", "test": "how heavy is the Ember Headband 9"}
+    told["plain"] = "how heavy is the ember 400"
     for split, question in told.items():
         source = [{"document": "lamp.md", "quote": weight if split != "dev" else "weighs 86"}]
         save(corpus / f"gold/{split}/en.jsonl", gold(split, question, weight, sources=source).item.model_dump_json())
     documents, _ = read_all(corpus / "shop")
-    leak, few = check_gold(corpus / "gold", documents, load_truth(corpus / "shop", corpus / "facts.csv"))
+    leak, plain, few = check_gold(corpus / "gold", documents, load_truth(corpus / "shop", corpus / "facts.csv"))
     assert leak == f"{corpus}/gold/test/en.jsonl:1: test has the template of train ({corpus}/gold/train/en.jsonl:1)"
+    assert plain == f"{corpus}/gold/plain/en.jsonl:1: plain has the template of train ({corpus}/gold/train/en.jsonl:1)"
     assert few == "gold: 2 items, at least 3 asked for"
