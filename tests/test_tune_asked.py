@@ -10,10 +10,12 @@ from typer.testing import CliRunner
 
 from rag import build
 from rag.__main__ import app
+from rag.answer.reply import NONE
 from rag.errors import DataError, NoIndex
 from rag.fakes import HashEmbedder
 from rag.ports import Layout
 from rag.settings import RetrieveSettings, Settings
+from rag.tune.generator.asked import gold_lessons
 from rag.tune.selector import asked, flow
 from rag.tune.selector.topics import Topic
 
@@ -114,3 +116,17 @@ def test_the_command_learns_from_them(shop: Settings, tmp_path: Path, monkeypatc
     assert len(seen[0]) == 3 and "gold, en: right" in done.output  # the first of so many is held out
     card = (tmp_path / "out" / "model" / "README.md").read_text(encoding="utf-8")
     assert "- gold (of the shop whose documents they ask about): 3 topics, 3 questions" in card
+
+
+def test_the_generator_learns_from_what_it_would_be_shown(shop: Settings, tmp_path: Path) -> None:
+    lessons = gold_lessons(shop, tmp_path / "train.jsonl", 0, lambda *_: None)
+    shown = [[passage.chunk.text for passage in lesson.passages] for lesson in lessons]
+    replies = [lesson.branches[0].reply for lesson in lessons]
+    assert [lesson.branches[0].kind for lesson in lessons] == ["answer", "follow-up", "missing", "answer"]
+    for reply, texts in zip(replies[:2], shown[:2], strict=True):
+        assert reply.startswith("Found: ") and reply[7:-4] in texts[int(reply[-2]) - 1]
+    assert replies[2] == NONE
+    assert replies[3] == "Found: Yes, it comes with a strap. [1]" and "带一条挂绳" in shown[3][0]  # in the asker's language
+    assert [turn.text for turn in lessons[1].branches[0].history] == [str(turn["text"]) for turn in HISTORY]
+    with pytest.raises(DataError, match="a set to measure with"):
+        gold_lessons(shop, Path("corpus/gold/test"), 0, lambda *_: None)

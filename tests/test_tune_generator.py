@@ -11,16 +11,18 @@ from tiny_models import make_llama
 from torch.nn import functional
 
 from rag.answer.reply import NONE
-from rag.errors import DataError
+from rag.errors import DataError, ModelMissing
 from rag.fakes import ScriptedGenerator
 from rag.models.generate import TransformersGenerator
 from rag.tune.generator import flow
 from rag.tune.generator.judge import judged
-from rag.tune.generator.lessons import written_lessons
+from rag.tune.generator.lessons import own_lessons, written_lessons
 from rag.tune.generator.pack import IGNORED, Row, pack
+from rag.tune.generator.pages import page_lessons
 from rag.tune.generator.public import public_lessons
 from rag.tune.generator.train import Plan, adapted, train
 from rag.tune.retriever.sources import authored
+from rag.tune.sound import Skipped
 from rag.types import Language
 
 SHOPS: dict[Language, str] = {"en": "Shop", "zh": "店"}
@@ -232,12 +234,44 @@ def test_the_adapter_that_is_written_loads_and_its_card_tells_what_it_was_made_o
     lesson = {"lang": "en", "passages": [{"text": "You have 14 days."}], "question": "How long?", "reply": "You have 14 days."}
     long = lesson | {"question": "How long? " * 2000}
     write(tmp_path / "own.jsonl", [lesson, lesson | {"reply": "You have 15 days."}, long])
-    own = [tmp_path / "own.jsonl"]
-    figures = flow.tune_generator(base, SHOPS, None, tmp_path / "out", plan, "make it", own=own)
+    monkeypatch.setattr(flow, "page_lessons", lambda seed, skipped: [])
+    skipped = Skipped()
+    own = own_lessons(tmp_path / "own.jsonl", skipped)
+    figures = flow.tune_generator(base, SHOPS, None, tmp_path / "out", plan, "make it", skipped, brought=own)
     card = (tmp_path / "out" / "adapter" / "README.md").read_text(encoding="utf-8")
     assert "- the shop's own (brought by the shop): 2 lessons; 2 answer" in card and "and 1 faults of single rows" in card
-    assert f"{own[0]}:3: " in caplog.text and "more than 1600" in caplog.text
+    assert f"{tmp_path / 'own.jsonl'}:3: " in caplog.text and "more than 1600" in caplog.text
     assert "`make it`" in card and "- written (Apache-2.0, written for Shoptalk)" in card
     assert all(f"| {name} | {before} | {after} |" in card for name, (before, after) in figures.items())
     assert list((tmp_path / "out" / "curves").iterdir())
     TransformersGenerator(base, tmp_path / "out" / "adapter").load()
+
+
+def test_training_goes_on_from_an_adapter(tmp_path: Path) -> None:
+    base = make_llama(tmp_path / "base")
+    first = adapted(TransformersGenerator(base).load().model, Plan(rank=4, alpha=8))
+    for name, weight in first.named_parameters():
+        if "lora_B" in name:
+            weight.data += 0.5
+    first.save_pretrained(str(tmp_path / "adapter"))
+    second = adapted(TransformersGenerator(base).load().model, Plan(rank=2), tmp_path / "adapter")
+    learnt = {name: weight for name, weight in second.named_parameters() if weight.requires_grad}
+    assert learnt and all("lora_" in name for name in learnt)
+    assert all(bool((weight == 0.5).all()) for name, weight in learnt.items() if "lora_B" in name)
+    with pytest.raises(ModelMissing, match="nowhere"):
+        adapted(TransformersGenerator(base).load().model, Plan(), tmp_path / "nowhere")
+
+
+def test_a_page_is_asked_about_what_is_shown_of_it_and_what_is_not() -> None:
+    lessons = page_lessons(0, Skipped())
+    assert len(lessons) > 1000
+    for lesson in lessons[:200]:
+        texts = [passage.chunk.text for passage in lesson.passages]
+        for branch in lesson.branches:
+            if branch.kind == "answer":
+                said, number = re.fullmatch(r"Found: (.*) \[(\d)\]", branch.reply, re.DOTALL).groups()  # type: ignore[union-attr]
+                assert said in texts[int(number) - 1]
+            else:
+                assert branch.reply == NONE
+    kinds = [branch.kind for lesson in lessons for branch in lesson.branches]
+    assert 0.25 < kinds.count("missing") / len(kinds) < 0.4

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rag.answer.cite import Supported, locate
 from rag.answer.compare import carries
 from rag.answer.quantities import unsupported
+from rag.answer.similarity import Similarity
 from rag.answer.terms import Rarity, term_set
 from rag.language import sentences, words
 from rag.types import Passage
@@ -15,6 +16,7 @@ from rag.types import Passage
 MARKER = re.compile(r"\s*[\[【(（]\s*(\d{1,2}(?:\s*[,，、]\s*\d{1,2})*)\s*[\]】)）]")
 _FORBIDDEN = re.compile(r"<\s*[/!a-z]|!\[|\]\s*\(|\]\s*:|<\||\|>|\[/?INST\]|javascript:|data:|&#|&[a-z]+;", re.IGNORECASE)
 _STOPS = tuple(".。!！")
+_SAME = 0.3  # cosine of a sentence and its translation: nineteen in twenty reach it, one in twenty of two that differ
 _RECITED = 8  # words of the prompt in a row are a recital (promise D31)
 _DECLINES = re.compile(
     r"\bno answer\b|\b(?:not|n't) (?:mention|state|say|specif|provid|contain|includ|hold|find|know)|"
@@ -33,16 +35,38 @@ def check(text: str, passages: Sequence[Passage], rarity: Rarity, support: float
     quote located there says the same point by point (rag.answer.compare), and if it is no question. The model's own markers
     only decide between passages that carry it.
     """
-    if _DECLINES.search(text) or _FORBIDDEN.search(MARKER.sub("", text)) or _recites(text, prompt):
+    if _forbidden(text, prompt):
         return []
     kept: list[Supported] = []
     for sentence, hinted in claims(text):
-        whole = sentence.count("(") + sentence.count("（") == sentence.count(")") + sentence.count("）")  # not cut at "(no."
-        if not whole or sentence.endswith(("?", "？", ":", "：")) or any(sentence == other[0] for other in kept):
+        if not _states(sentence) or any(sentence == other[0] for other in kept):
             continue
         if found := _carrier(sentence, hinted, passages, rarity, support):
             kept.append((sentence, *found))
     return kept
+
+
+def translates(text: str, passage: Passage, span: tuple[int, int], similarity: Similarity, prompt: str = "") -> bool:
+    """Whether `text` says in another language what passage.chunk.text[span] does, and has no more in it than one sentence.
+
+    Words cannot be compared across languages: its quantities must be there and it must be near in meaning.
+    """
+    said, chunk = claims(text), passage.chunk
+    if _forbidden(text, prompt) or len(said) != 1 or not _states(said[0][0]):
+        return False
+    quoted = chunk.text[slice(*span)]
+    shown = [f"{chunk.title}\n{' '.join(chunk.headings)}\n{quoted}"]
+    return not unsupported(said[0][0], shown) and float(similarity.cosines(said[0][0], [f"{chunk.title}: {quoted}"])[0]) >= _SAME
+
+
+def _forbidden(text: str, prompt: str) -> bool:
+    return bool(_DECLINES.search(text) or _FORBIDDEN.search(MARKER.sub("", text)) or _recites(text, prompt))
+
+
+def _states(sentence: str) -> bool:
+    """No question, nothing that only announces, and not cut at "(no."."""
+    whole = sentence.count("(") + sentence.count("（") == sentence.count(")") + sentence.count("）")
+    return whole and not sentence.endswith(("?", "？", ":", "："))
 
 
 def claims(text: str) -> list[tuple[str, set[int]]]:

@@ -1,7 +1,7 @@
 """Question -> events, one ladder for every door: the page, the HTTP service, the command line and the evaluation.
 
 guard -> small talk -> rewrite -> retrieve -> a vetted question -> evidence -> clarify -> FAQ -> fact -> generate, check, cite
--> quote -> refusal
+-> quote -> across languages -> refusal
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
+from rag.answer.across import across
 from rag.answer.clarify import clarify
 from rag.answer.fact import fact
 from rag.answer.faq import at_once, faq
@@ -24,7 +25,7 @@ from rag.types import Answer, Done, Event, Filter, HandOver, History, Refused, S
 # Each yields tokens, if it has any before it is sure, and returns its reply, or None to let the next one try.
 Rung = Callable[[Case], Generator[Token, None, Reply | None]]
 ANYTHING = Filter()
-RUNGS: dict[str, Rung] = {"clarify": clarify, "faq": faq, "fact": fact, "generated": generated, "quote": quote}
+RUNGS: dict[str, Rung] = {"clarify": clarify, "faq": faq, "fact": fact, "generated": generated, "quote": quote, "across": across}
 
 
 def answer(

@@ -7,7 +7,7 @@ import functools
 import itertools
 import logging
 import re
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import date
 
 from rag.answer.check import MARKER, check, claims
@@ -43,8 +43,8 @@ def generated(case: Case) -> Generator[Token, None, Reply | None]:
     if not worth_reading(case, least):
         return None
     kept: list[Supported] = []
-    with contextlib.closing(_read(case)) as drafts:
-        for prompt, text, pieces in drafts:
+    with contextlib.closing(drafts(case, lambda: build_prompt(case, excerpts(case)))) as read:
+        for prompt, text, pieces in read:
             if not case.said:
                 case.clock.timed("rank", case.weigh, said(text, pieces, prompt))
                 if not (case.answerable and case.said and case.said[0].text):
@@ -58,7 +58,7 @@ def generated(case: Case) -> Generator[Token, None, Reply | None]:
     return cite([*kept, *contradicted(case)]) if kept else None
 
 
-def _read(case: Case) -> Generator[tuple[Prompt, str, list[Piece]], None, None]:
+def drafts(case: Case, make: Callable[[], Prompt]) -> Generator[tuple[Prompt, str, list[Piece]], None, None]:
     """The prompt with each of the replies() to it. A failure ends them; it is logged and noted, and costs no more than that.
 
     The prompt is made aside, too: counting its tokens may load the model, and waits for it where it hangs.
@@ -67,10 +67,10 @@ def _read(case: Case) -> Generator[tuple[Prompt, str, list[Piece]], None, None]:
     try:
         if parts.aside.stuck(parts.policy.deadline_seconds):
             raise _failed("an end to what it was asked before", "none")
-        with contextlib.closing(parts.aside.items(lambda _: iter([build_prompt(case)]), case.halted, case.clock.over)) as made:
+        with contextlib.closing(parts.aside.items(lambda _: iter([make()]), case.halted, case.clock.over)) as made:
             prompt = case.clock.timed("prompt", next, made)
-        with contextlib.closing(replies(case, prompt)) as drafts:
-            for text, pieces in drafts:
+        with contextlib.closing(replies(case, prompt)) as read:
+            for text, pieces in read:
                 if text.strip():
                     yield prompt, text, pieces
                 elif not case.halted():
@@ -91,9 +91,9 @@ def worth_reading(case: Case, least: float) -> bool:
     return case.candidates[0].probability >= least and all(map(is_official, case.usable))
 
 
-def build_prompt(case: Case) -> Prompt:
-    """The case's prompt: examples unless it is the tuned one, the last turns, the likeliest units by passage, as many as fit."""
-    parts, policy, shown = case.parts, case.parts.policy, excerpts(case)
+def build_prompt(case: Case, shown: Sequence[Excerpt]) -> Prompt:
+    """The case's prompt: examples unless it is the tuned one, the last turns, what of passages is `shown`, as much as fits."""
+    parts, policy = case.parts, case.parts.policy
     turns = case.history[len(case.history) - min(policy.history_turns, len(case.history)) :]
     examples: Sequence[Example] = ()
     if parts.examples and parts.prompt != TUNED:

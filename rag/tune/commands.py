@@ -89,7 +89,12 @@ def tune_generator(
     lessons: Annotated[
         list[Path] | None, typer.Option(help="JSONL of your own lessons (see rag/tune/generator/lessons.py); may be given again")
     ] = None,
+    gold: Annotated[
+        Path | None, typer.Option(help="Questions in the gold form, not those to measure with, about what has been ingested")
+    ] = None,
+    start: Annotated[Path | None, typer.Option(help="Folder of an adapter to teach more, of the same base")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps of training, at most")] = 600,
+    rate: Annotated[float, typer.Option(min=0, help="Of learning, at its peak")] = 6e-4,
     rank: Annotated[int, typer.Option(min=1, help="Of the adapter")] = 32,
     seed: Annotated[int, typer.Option(help="Of sampling, the new weights and dropout")] = 0,
     compiled: Annotated[bool, typer.Option("--compile", help="A fifth faster; needs a C++ compiler")] = False,
@@ -100,17 +105,25 @@ def tune_generator(
     from rag.models.resolve import GENERATORS, resolve_generator
 
     share()
+    from rag.tune.generator.asked import gold_lessons
     from rag.tune.generator.flow import tune_generator as run
+    from rag.tune.generator.lessons import own_lessons
     from rag.tune.generator.train import Plan
+    from rag.tune.sound import Skipped
 
     settings = load(home=home)
     base = resolve_generator(settings.models.generator, settings.home)
     shops: dict[Language, str] = {"en": settings.shop.name_en, "zh": settings.shop.name_zh}
-    plan = replace(Plan(), steps=steps, rank=rank, alpha=2 * rank, seed=seed, compiled=compiled)
+    plan = replace(Plan(), steps=steps, rate=rate, rank=rank, alpha=2 * rank, seed=seed, compiled=compiled)
     command = shlex.join(["python", "-m", "rag", *sys.argv[1:]])
     known = GENERATORS.get(settings.models.generator)
     licence = known.licence if known else "other"
-    for name, (before, after) in run(base, shops, data, out, plan, command, licence, lessons or ()).items():
+    skipped = Skipped()
+    brought = [lesson for file in lessons or () for lesson in own_lessons(file, skipped)]
+    if gold:
+        with progress_bar() as progress:
+            brought += gold_lessons(settings, gold, seed, progress)
+    for name, (before, after) in run(base, shops, data, out, plan, command, skipped, licence, brought, start).items():
         typer.echo(f"{name}: {before:g} -> {after:g}")
     typer.echo(f"the adapter is in {out / 'adapter'}: set models.adapter to that folder")
 

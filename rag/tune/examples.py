@@ -14,7 +14,7 @@ from rag.answer.evidence import foreign, is_official, usable
 from rag.answer.faq import nearest, vetted
 from rag.answer.fit import Matrix
 from rag.answer.fitted import LANGUAGES, Fitted
-from rag.answer.generate import AGREED, HOPELESS, build_prompt, replies, said, stands, states, worth_reading
+from rag.answer.generate import AGREED, HOPELESS, build_prompt, excerpts, replies, said, stands, states, worth_reading
 from rag.answer.guard import guard, open_case
 from rag.answer.parts import Case, Parts, Reply
 from rag.answer.quote import quoted
@@ -166,7 +166,7 @@ def _read(given: Example, item: Question, case: Case, candidates: Sequence[Candi
     case.weigh()
     if not worth_reading(case, HOPELESS):
         return given
-    prompt = build_prompt(case)
+    prompt = build_prompt(case, excerpts(case))
     text, pieces = next(replies(case, prompt))
     if not text.strip():
         return given  # as in serving: it is as if it had not been asked

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rag import build, loading
-from rag.answer.generate import build_prompt, worth_reading
+from rag.answer.generate import build_prompt, excerpts, worth_reading
 from rag.answer.guard import guard, open_case
 from rag.answer.smalltalk import talk
 from rag.evaluate.answers import on_the_day
@@ -55,7 +55,7 @@ def prompts(settings: Settings) -> Iterator[Sequence[Turn]]:
         case.passages = tuple(parts.source.find(case.query, parts.passages))
         case.weigh()
         if worth_reading(case, case.threshold):
-            yield build_prompt(case).messages
+            yield build_prompt(case, excerpts(case)).messages
     generation.store.close()
 
 

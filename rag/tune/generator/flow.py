@@ -1,4 +1,4 @@
-"""Written entries and public sets -> lessons -> rows -> LoRA -> an adapter with its card."""
+"""Written entries, pages, public sets and gold questions -> lessons -> rows -> LoRA -> an adapter with its card."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from torch.utils.tensorboard import SummaryWriter
 from rag.answer.fitted import LANGUAGES
 from rag.models.generate import TransformersGenerator
 from rag.tune.generator.judge import judged
-from rag.tune.generator.lessons import Lesson, own_lessons, written_lessons
+from rag.tune.generator.lessons import Lesson, written_lessons
 from rag.tune.generator.pack import Row, pack
+from rag.tune.generator.pages import page_lessons
 from rag.tune.generator.public import public_lessons
 from rag.tune.generator.train import Plan, adapted, train
 from rag.tune.retriever.sources import LICENCES, authored
@@ -74,24 +75,26 @@ def tune_generator(
     out: Path,
     plan: Plan,
     command: str,
+    skipped: Skipped,
     licence: str = "other",
-    own: Sequence[Path] = (),
+    brought: Sequence[Lesson] = (),
+    start: Path | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Train an adapter for the generator in `base`; it lies in out/adapter. Returns figures before and after.
 
-    `data` is the folder of public sets, None for none; `licence` is that of the base, which adapters share; `own` are files of a
-    shop's own lessons. Rows that cannot be learnt from are left out, logged, and counted in the card.
-    A killed run goes on from its checkpoint in `out`.
-    Raises DataError naming the set that is missing, ModelFailed.
+    `data` is the folder of public sets, None for none; `licence` is that of the base, which adapters share; `brought` are lessons
+    of a shop's own and gold questions, all of which are learnt; `start` is an adapter to teach more. Rows that cannot be learnt
+    from are left out, logged, and counted in the card with those `skipped` before. A killed run goes on from its checkpoint in
+    `out`.
+    Raises DataError naming the set that is missing, ModelMissing, ModelFailed.
     """
     started = time.monotonic()
     generator = TransformersGenerator(base)
-    skipped = Skipped()
-    lessons, held_out = _lessons(plan, data, own, skipped)
+    lessons, held_out = _lessons(plan, data, brought, skipped)
     faulty = len(skipped)
     rows = _rows(generator, lessons, shops, skipped)
     watched = _rows(generator, held_out[:: max(len(held_out) // VALIDATED, 1)], shops)
-    model = adapted(generator.load().model, plan)
+    model = adapted(generator.load().model, plan, start)
     train(model, rows, watched, plan, out, _curves(out / "curves"))
     model.peft_config["default"].base_model_name_or_path = base.name  # where it lay here tells nobody anything
     model.to(torch.bfloat16).save_pretrained(str(out / "adapter"))
@@ -119,15 +122,15 @@ def tune_generator(
     return figures
 
 
-def _lessons(plan: Plan, data: Path | None, own: Sequence[Path], skipped: Skipped) -> tuple[list[Lesson], list[Lesson]]:
-    """What is learnt, no more of it than the run draws, a shop's own lessons whole; and lessons of entries that are not."""
+def _lessons(plan: Plan, data: Path | None, brought: Sequence[Lesson], skipped: Skipped) -> tuple[list[Lesson], list[Lesson]]:
+    """What is learnt, no more of it than the run draws, what is `brought` whole; and lessons of entries that are not."""
     learnt, unseen = authored(skipped)
     lessons = [lesson for language in LANGUAGES for lesson in written_lessons(learnt, language, plan.seed, ROUNDS)]
+    lessons += page_lessons(plan.seed, skipped)
     lessons += public_lessons(data, plan.seed, skipped) if data else []
-    brought = [lesson for path in own for lesson in own_lessons(path, skipped)]
     drawn = max(plan.steps * plan.lessons - len(brought), 0)
     held_out = [lesson for language in LANGUAGES for lesson in written_lessons(unseen, language, plan.seed)]
-    return brought + random.Random(plan.seed).sample(lessons, min(len(lessons), drawn)), held_out
+    return [*brought, *random.Random(plan.seed).sample(lessons, min(len(lessons), drawn))], held_out
 
 
 def _curves(folder: Path) -> Callable[[int, dict[str, float]], None]:

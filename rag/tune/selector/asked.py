@@ -6,6 +6,7 @@ beside the point, and what the last exchange leaves out of a follow-up.
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from rag import build, loading
 from rag.answer.cite import cite
 from rag.answer.parts import Case
 from rag.answer.quote import quoted
-from rag.answer.units import layout, units
+from rag.answer.units import Unit, layout, units
 from rag.errors import DataError
 from rag.evaluate.answers import on_the_day
 from rag.evaluate.balance import LEAK
@@ -35,32 +36,45 @@ def gold_topics(settings: Settings, gold: Path, seed: int, progress: Progress) -
     """A topic a question, but those that end before anything is searched. Raises DataError, NoIndex, ModelMissing,
     ModelFailed.
     """
+    dice, topics = random.Random(seed), []
+    with asking(settings, gold, progress) as (cases, chunks):
+        for item, case in cases:
+            case.passages = with_answer(item, case.passages, chunks, dice)
+            asked = Asked(case.query.repaired or case.query.text, frozenset(_right(item, case)), before=case.query.context)
+            shown = tuple(layout(passage.chunk) for passage in case.passages)
+            topics.append(Topic(shown, (asked,), GOLD, item.lang))
+    return topics
+
+
+@contextlib.contextmanager
+def asking(settings: Settings, gold: Path, progress: Progress) -> Iterator[tuple[Iterator[tuple[Question, Case]], list[Chunk]]]:
+    """Questions to learn from, each with what the live index finds for it, and the chunks of the index.
+
+    No selector ranks them: the one that ships has learnt from these questions. Raises DataError for a set to measure with, ...
+    """
     if measured := [file for file in gold_files(gold.resolve()) if file.parent.name in MEASURING]:
         raise DataError(
             expected="questions to learn from", found=f"{measured[0]}, a set to measure with", remedy="name another folder"
         )
-    settings = on_the_day(settings, gold)
-    items, dice = load_gold(gold), random.Random(seed)
+    settings, items = on_the_day(settings, gold), load_gold(gold)
     embedder = loading.build_embedder(settings)
     generation = build.build_generations(settings).open(embedder.fingerprint)
+
+    def cases() -> Iterator[tuple[Question, Case]]:
+        for done, item in enumerate(items, start=1):
+            if case := searched(item, parts, search, parts.passages):
+                yield item, case
+            progress("ask", done, len(items))
+
     try:
         search = build.build_search(settings, generation, embedder, loading.build_reranker(settings, embedder))
         parts = build.build_parts(settings, generation, search, embedder, loading.build_generator(settings), None)
-        chunks = list(generation.store.chunks())
-        topics = []
-        for done, item in enumerate(items, start=1):
-            if case := searched(item, parts, search, parts.passages):
-                case.passages = _with_answer(item, case.passages, chunks, dice)
-                asked = Asked(case.query.repaired or case.query.text, frozenset(_right(item, case)), before=case.query.context)
-                shown = tuple(layout(passage.chunk) for passage in case.passages)
-                topics.append(Topic(shown, (asked,), GOLD, item.lang))
-            progress("ask", done, len(items))
-        return topics
+        yield cases(), list(generation.store.chunks())
     finally:
         generation.store.close()
 
 
-def _with_answer(item: Question, found: tuple[Passage, ...], chunks: Sequence[Chunk], dice: random.Random) -> tuple[Passage, ...]:
+def with_answer(item: Question, found: tuple[Passage, ...], chunks: Sequence[Chunk], dice: random.Random) -> tuple[Passage, ...]:
     """What was found; where none of it holds the answer, a passage that does stands in any one's place."""
     if not item.answerable or any(holds(one, item) for one in as_found(found)):
         return found
@@ -72,12 +86,15 @@ def _with_answer(item: Question, found: tuple[Passage, ...], chunks: Sequence[Ch
 
 
 def _right(item: Question, case: Case) -> Iterator[int]:
-    """The places of the units that state the answer: they hold a gold quote or a part of it, or would be right if quoted."""
-    quotes = [squeeze(quote) for quote in item.quotes]
+    """The places of the units that state the answer."""
     pairs = [(passage, unit) for passage in case.passages for unit in units(passage.chunk)]
-    own = {passage.chunk.id for passage, told in zip(case.passages, as_found(case.passages), strict=True) if holds(told, item)}
-    for place, (passage, unit) in enumerate(pairs):
-        text = squeeze(unit.text)
-        is_quote = any(quote in text or (len(text) >= LEAK and text in quote) for quote in quotes)
-        if (is_quote and passage.chunk.id in own) or is_right(item, case, cite([quoted(passage, unit, case.language)])):
-            yield place
+    return (place for place, pair in enumerate(pairs) if states_answer(item, case, *pair))
+
+
+def states_answer(item: Question, case: Case, passage: Passage, unit: Unit) -> bool:
+    """Whether a unit of a passage holds a gold quote or a part of it, or would be right if quoted."""
+    text = squeeze(unit.text)
+    is_quote = any(quote in text or (len(text) >= LEAK and text in quote) for quote in map(squeeze, item.quotes))
+    if is_quote and holds(as_found([passage])[0], item):
+        return True
+    return is_right(item, case, cite([quoted(passage, unit, case.language)]))
