@@ -146,3 +146,10 @@ def test_it_takes_less_than_a_millisecond() -> None:
     for number in range(50):
         rewrite(f"and how long does it last {number}?", history, PRODUCTS)
     assert (time.perf_counter() - started) / 50 < 0.005  # five times the goal, for busy machines
+
+
+def test_who_changes_the_language_starts_anew() -> None:
+    history = turns("How long do refunds take?", "Refunds take 14 days.")
+    assert rewrite("你们的保修期多久", history, PRODUCTS).context == ""
+    assert rewrite("and for gift cards?", history, PRODUCTS).context == "How long do refunds take? Refunds take 14 days."
+    assert rewrite("PB-HL210?", history, PRODUCTS).context, "a code is in no language"

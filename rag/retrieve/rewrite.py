@@ -58,14 +58,15 @@ def rewrite(question: str, history: History, entities: Entities = NOTHING, repai
     language = _language(meant, history)
     if not history or not question.strip():
         return Query(question, question, language, repaired=meant if meant != question else "")
+    context = last_exchange(history, language)
     if settled := _settled(meant, history):
-        return Query(settled, question, language, last_exchange(history))
+        return Query(settled, question, language, context)
     named = [entities.mentioned(turn.text[:TURN_CHARACTERS]) for turn in reversed(history[-TURNS:])]
     topic = _topic(meant, history, entities, next((list(names) for names in named if names), []))
     before = f"{topic}{'：' if language == 'zh' else ': '}" if topic else ""
     repaired = before + meant if meant != question else ""
     carried = tuple(tuple(dict.fromkeys(chain(*names.values()))) for names in named if names)
-    return Query(before + question, question, language, last_exchange(history), repaired, carried=carried)
+    return Query(before + question, question, language, context, repaired, carried=carried)
 
 
 def _settled(question: str, history: History) -> str:
@@ -105,9 +106,14 @@ def _topic(question: str, history: History, entities: Entities, latest: Sequence
     return topic if topic and own else f"{topic} {_subject(history, entities)}".strip()
 
 
-def last_exchange(history: History) -> str:
-    """What the shopper said last before the question, and the answer to it; empty for a first question."""
+def last_exchange(history: History, language: Language | None = None) -> str:
+    """What the shopper said last before the question, and the answer to it; empty for a first question.
+
+    Nor is there one where they spoke another language than `language`, if given: who changes it starts anew.
+    """
     turns = [next((turn.text for turn in reversed(history) if turn.role == role), "") for role in ("user", "assistant")]
+    if language and detect(turns[0]) not in (None, language):
+        return ""
     return " ".join(turns)[:CONTEXT_CHARACTERS].strip()
 
 
