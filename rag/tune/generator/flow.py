@@ -84,12 +84,10 @@ def tune_generator(
 
     `data` is the folder of public sets, None for none; `licence` is that of the base, which adapters share; `brought` are lessons
     of a shop's own and gold questions, all of which are learnt; `start` is an adapter to teach more. Rows that cannot be learnt
-    from are left out, logged, and counted in the card with those `skipped` before. A killed run goes on from its checkpoint in
-    `out`.
+    from are logged and counted with those `skipped` before. A killed run goes on from its checkpoint in `out`.
     Raises DataError naming the set that is missing, ModelMissing, ModelFailed.
     """
-    started = time.monotonic()
-    generator = TransformersGenerator(base)
+    started, generator = time.monotonic(), TransformersGenerator(base)
     lessons, held_out = _lessons(plan, data, brought, skipped)
     faulty = len(skipped)
     rows = _rows(generator, lessons, shops, skipped)
@@ -102,7 +100,7 @@ def tune_generator(
     with model.disable_adapter():
         before = judged(generator, held_out, shops, JUDGED)
     figures = {name: (before[name], value) for name, value in after.items()}
-    text = _CARD.format(
+    card = _CARD.format(
         base=generator.fingerprint,
         command=command,
         licence=licence,
@@ -111,14 +109,14 @@ def tune_generator(
         minutes=round((time.monotonic() - started) / 60),
         digest=hashlib.sha256(repr(lessons).encode()).hexdigest(),
         judged=JUDGED,
-        figures="\n".join(f"| {name} | {old} | {new} |" for name, (old, new) in figures.items()),
+        figures=_table(figures),
         data=_data(lessons),
         skipped=len(lessons) - len(rows),
         faulty=faulty,
         longest=LONGEST,
-        plan=", ".join(f"{name} {value}" for name, value in asdict(plan).items()),
+        plan=_plan(plan),
     )
-    (out / "adapter" / "README.md").write_text(text, encoding="utf-8")
+    (out / "adapter" / "README.md").write_text(card, encoding="utf-8")
     return figures
 
 
@@ -157,6 +155,14 @@ def _rows(
         elif lesson.where and skipped is not None:
             skipped.add(lesson.where, f"{len(row.ids)} tokens, more than {LONGEST}")
     return rows
+
+
+def _table(figures: dict[str, tuple[float, float]]) -> str:
+    return "\n".join(f"| {name} | {old} | {new} |" for name, (old, new) in figures.items())
+
+
+def _plan(plan: Plan) -> str:
+    return ", ".join(f"{name} {value}" for name, value in asdict(plan).items())
 
 
 def _data(lessons: Sequence[Lesson]) -> str:
