@@ -48,7 +48,7 @@ tune: $(VENV)/.ready ## teach selector and generator (hours; goes on after a kil
 	$(RUN) ingest
 	$(RUN) tune selector --gold corpus/gold/train --out .shoptalk/tune/selector
 	$(RUN) tune activate --selector .shoptalk/tune/selector/model --out .shoptalk/tune/trial-selector
-	$(RUN) tune generator --out .shoptalk/tune/generator --compile
+	$(RUN) tune generator --gold corpus/gold/train --start rag/models/answers --out .shoptalk/tune/generator --steps 2000 --rate 0.0004 --compile
 	$(RUN) tune activate --adapter .shoptalk/tune/generator/adapter --out .shoptalk/tune/trial-generator
 
 bench: $(VENV)/.ready ## time retrieval over 1,000, 10,000 and 100,000 chunks; the table goes to tests/bench/results.md
