@@ -93,7 +93,7 @@ class AnswerSettings(Section):
     """[answer]: the rungs tried in order, and their limits."""
 
     rungs: tuple[Literal["smalltalk", "clarify", "faq", "fact", "generated", "quote", "across"], ...] = (
-        *("smalltalk", "clarify", "faq", "fact", "generated", "quote", "across"),
+        *("smalltalk", "clarify", "faq", "fact", "generated", "quote"),  # "across" is for generators that translate well
     )
     # Thresholds are fitted by language and embedder (`python -m rag tune answers`); what is set here wins over that.
     faq_threshold_en: float | None = Field(None, ge=0, le=1)  # a vetted answer is given at or above this question similarity
