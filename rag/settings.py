@@ -102,7 +102,7 @@ class AnswerSettings(Section):
     refuse_below_zh: float | None = Field(None, ge=0, le=1)
     quote_threshold_en: float | None = Field(None, ge=0, le=1)  # ... from which it is quoted as the answer
     quote_threshold_zh: float | None = Field(None, ge=0, le=1)
-    wrong_cost: float = Field(1.5, gt=0)  # of a wrong answer, where a right one earns 1: what thresholds are fitted for
+    wrong_cost: float = Field(1.25, gt=0)  # of a wrong answer, where a right one earns 1: what thresholds are fitted for
     generate_languages: tuple[Literal["en", "zh"], ...] = ("en", "zh")  # those the generator can write
     support: float = Field(0.6, ge=0, le=1)  # share of a generated sentence, by weight of its words, that its passage must hold
     prompt: str = "auto"  # "tuned" or "general", or a folder of your own; auto: "tuned" for an adapter and our own models

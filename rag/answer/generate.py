@@ -20,6 +20,7 @@ from rag.answer.prompt import TUNED, Example, Excerpt, Prompt, disarm, render
 from rag.answer.quote import contradicted
 from rag.answer.rank import Candidate, Said
 from rag.answer.reply import bare, reading
+from rag.answer.terms import Rarity, term_set
 from rag.errors import ModelFailed, ShoptalkError
 from rag.language import detect, sentences
 from rag.types import Passage, Piece, Token
@@ -31,6 +32,8 @@ _BEGUN = re.compile(r"\s*[\[【(（]?\s*\d{0,2}\s*")  # what may become a marker
 _SENTENCES = 3  # more than that is rambling, and every further one is a risk
 UNITS = 10  # that are shown
 AGREED = 0.5  # of the best candidate's likelihood, which that of the sentence the reply stands on has at least
+FULL = 0.6  # share, by rarity, of the best candidate that a reply says at least: a bare figure leaves open what it is of
+SURE = -0.13  # mean natural log of the probabilities of a reply's tokens: below, a quote is right more often
 HOPELESS = 0.02  # likelihood of the best unit below which reading is not worth the wait
 
 
@@ -136,15 +139,24 @@ def states(sentence: Supported, candidate: Candidate) -> bool:
 
 
 def _answers(case: Case, sentence: Supported) -> bool:
-    """Whether the sentence was found in the likeliest candidate, and the shortest that holds it is likely by itself.
+    """Whether the sentence was found in the likeliest candidate, the shortest that holds it is likely by itself, and is_full().
 
     A model picks a sentence of a list or of a vetted answer less surely than the whole was picked, which is then quoted.
     """
     best = case.candidates[0]
-    if not states(sentence, best):
+    if (
+        not states(sentence, best)
+        or not case.said
+        or not is_full(sentence[0], case.said[0].surety, best.unit.text, case.parts.rarity)
+    ):
         return False
     own = min((one for one in case.candidates if states(sentence, one)), key=lambda one: len(one.unit.text))
     return own.probability >= AGREED * best.probability
+
+
+def is_full(said: str, surety: float, unit: str, rarity: Rarity) -> bool:
+    """Whether a reply of that surety, or its first sentence, says most of what it was found in; else that is quoted."""
+    return surety >= SURE and rarity.coverage(term_set(unit), term_set(said)) >= FULL
 
 
 def _belongs(case: Case, standing: Sequence[Supported]) -> bool:

@@ -14,7 +14,7 @@ from rag.answer.evidence import foreign, is_official, usable
 from rag.answer.faq import nearest, vetted
 from rag.answer.fit import Matrix
 from rag.answer.fitted import LANGUAGES, Fitted
-from rag.answer.generate import AGREED, HOPELESS, build_prompt, excerpts, replies, said, stands, states, worth_reading
+from rag.answer.generate import AGREED, HOPELESS, build_prompt, excerpts, is_full, replies, said, stands, states, worth_reading
 from rag.answer.guard import guard, open_case
 from rag.answer.parts import Case, Parts, Reply
 from rag.answer.quote import quoted
@@ -53,11 +53,13 @@ class Example:
     reply: NDArray[np.bool_] | None = None  # of each unit: it carries the generator's reply
     shortest: int = 0  # place of the shortest that does
     reply_right: bool = False
+    full: NDArray[np.bool_] | None = None  # of each unit: the reply is_full() beside it
 
     def said_right(self, best: int, likely: Matrix) -> bool:
         """Whether what is said is right, `best` being the likeliest unit: the unit itself or the reply, as in serving."""
-        if self.reply is not None and self.reply[best] and likely[self.shortest] >= AGREED * likely[best]:
-            return self.reply_right
+        if self.reply is not None and self.full is not None and self.reply[best] and self.full[best]:
+            if likely[self.shortest] >= AGREED * likely[best]:
+                return self.reply_right
         return bool(self.right[best])
 
     def as_read(self, prior: Matrix) -> Example | None:
@@ -179,6 +181,9 @@ def _read(given: Example, item: Question, case: Case, candidates: Sequence[Candi
         reply=np.isin(np.arange(len(candidates)), carrying),
         shortest=min(carrying, key=lambda place: len(candidates[place].unit.text), default=0),
         reply_right=bool(standing) and is_right(item, case, cite(standing)),
+        full=np.array(
+            [bool(standing) and is_full(standing[0][0], told[0].surety, one.unit.text, case.parts.rarity) for one in candidates]
+        ),
     )
 
 
