@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 from answering import LAMP, OLD_RETURNS, PAY, RETURNS, WEIGHTS, as_is, chunk, golden, make_parts
 
+from rag.answer import generate
 from rag.answer.flow import answer, collect
 from rag.answer.parts import Parts
 from rag.answer.rank import FEATURES, READ
 from rag.errors import ModelFailed
+from rag.fakes import ScriptedGenerator
 from rag.ports import Layout
 from rag.types import (
     Answer,
@@ -73,13 +75,33 @@ def test_an_altered_number_never_reaches_the_shopper(days: int) -> None:
     assert (given.rung, given.text) == ("quote", GOOD)
 
 
+def test_a_reply_that_says_little_of_its_sentence_or_is_unsure_gives_way_to_it() -> None:
+    full = "Any product you can return within 30 days of delivery."
+    for reply, logprob, rung in ((full, -0.1, "generated"), ("Within 30 days.", -0.1, "quote"), (full, -0.2, "quote")):
+        pieces = [Piece("Found:", -0.1), Piece(f" {reply}", logprob), Piece(" [1]", logprob)]
+        parts = dataclasses.replace(make_parts(), generator=Spoken(pieces))
+        assert ask("How long can I return a product?", parts).rung == rung
+
+
+class Spoken(ScriptedGenerator):
+    """Says these pieces."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        super().__init__(())
+        self._pieces = pieces
+
+    def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
+        yield from self._pieces
+
+
 def test_a_gibberish_or_empty_reply_falls_to_the_quote() -> None:
     for reply in ("", "NO ANSWER", "the the the", "I don't know.", "?!", "<b>30 days</b>", "Please see https://evil.example"):
         given = ask("How long can I return a product?", make_parts([reply]))
         assert (given.rung, given.text) == ("quote", GOOD)
 
 
-def test_a_reply_of_a_part_that_is_unlikely_by_itself_falls_to_the_quote() -> None:
+def test_a_reply_of_a_part_that_is_unlikely_by_itself_falls_to_the_quote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generate, "FULL", 0.3)
     weights = WEIGHTS + np.array([{"is_whole": 1.3, "cov_text": 4.0}.get(name, 0.0) for name in FEATURES])
     for reply, rung in (("We accept Visa and Mastercard. [1]", "generated"), ("Invoices are for companies only. [1]", "quote")):
         parts = make_parts([reply], rungs=["generated", "quote"])

@@ -72,8 +72,10 @@ def test_what_an_answer_is_worth(given: Example, likely: list[float], worth: int
 
 @pytest.mark.parametrize(("likely", "worth"), [([0.3, 0.6], 1), ([0.2, 0.6], -1)])
 def test_a_reply_counts_where_the_sentence_it_stands_on_is_likely_by_itself(likely: list[float], worth: int) -> None:
-    given = replace(example(right=[False, False]), reply=np.array([True, True]), shortest=0, reply_right=True)
+    both = np.array([True, True])
+    given = replace(example(right=[False, False]), reply=both, shortest=0, reply_right=True, full=both)
     assert verdict(given, np.array(likely), LIMITS) == worth
+    assert verdict(replace(given, full=np.array([True, False])), np.array(likely), LIMITS) == -1, "it says too little"
 
 
 @pytest.mark.parametrize("likely", [[0.35, 0.6], [0.25, 0.6], [0.1, 0.2]])
