@@ -1,4 +1,4 @@
-"""rag.ingest.watching.py: what is saved goes live, whatever happened before."""
+"""rag/ingest/watching.py: what is saved goes live, whatever happened before."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rag import build
 from rag.errors import CorpusEmpty, HomeBusy, ShoptalkError
 from rag.index.lock import home_lock
 from rag.ingest.report import IngestReport
-from rag.settings import Settings
 from rag.ingest.watching import watch
+from rag.settings import Settings
 
 Told = list[IngestReport | ShoptalkError]
 
