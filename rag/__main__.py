@@ -9,14 +9,16 @@ import json
 import logging
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from rag import build, settings
+from rag import build, loading, settings
 from rag.errors import HomeError, ShoptalkError
 from rag.evaluate.commands import evaluation
+from rag.ingest.report import IngestReport
 from rag.searching import Audience, Language, Product, Region, verbs
 from rag.terminal import Corpus, Home, Json, load, progress_bar
 from rag.tune.commands import tuning
@@ -40,14 +42,33 @@ def ingest(corpus: Corpus = None, home: Home = None, as_json: Json = False) -> N
     if as_json:
         print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
     else:
-        state = "live" if report.changed else "unchanged"
-        print(
-            f"generation {report.generation} is {state}: {report.documents} documents; chunks: {report.added} added, "
-            f"{report.unchanged} unchanged, {report.removed} removed; {report.embedded} embedded; {report.seconds:.1f} s"
-        )
-        for rejection in report.rejected:
-            print(f"rejected {rejection.file}: {rejection.reason}", file=sys.stderr)
+        tell(report)
     raise typer.Exit(3 if report.rejected else 0)
+
+
+@app.command()
+def watch(corpus: Corpus = None, home: Home = None) -> None:
+    """Ingest now and whenever the documents change, until it is stopped; what is served follows by itself."""
+    from rag.ingest.watching import watch as run
+
+    chosen = load(corpus=corpus, home=home)
+    embedder = loading.build_embedder(chosen)
+    run(chosen.corpus, lambda: build.run_ingest(chosen, embedder=embedder), tell, threading.Event())
+
+
+def tell(outcome: IngestReport | ShoptalkError) -> None:
+    """What came of an ingest, for people."""
+    if isinstance(outcome, ShoptalkError):
+        print(f"shoptalk: {outcome}", file=sys.stderr, flush=True)
+        return
+    state = "live" if outcome.changed else "unchanged"
+    print(
+        f"generation {outcome.generation} is {state}: {outcome.documents} documents; chunks: {outcome.added} added, "
+        f"{outcome.unchanged} unchanged, {outcome.removed} removed; {outcome.embedded} embedded; {outcome.seconds:.1f} s",
+        flush=True,
+    )
+    for rejection in outcome.rejected:
+        print(f"rejected {rejection.file}: {rejection.reason}", file=sys.stderr, flush=True)
 
 
 @app.command()

@@ -41,14 +41,20 @@ def build_generations(settings: Settings) -> Generations:
     return Generations(settings.home, settings.index.chroma_url, settings.index.keep)
 
 
-def run_ingest(settings: Settings, progress: Progress = lambda stage, done, total: None) -> IngestReport:
-    """Bring the live index up to date with settings.corpus. Raises CorpusEmpty, HomeBusy, ModelMissing."""
+def run_ingest(
+    settings: Settings, progress: Progress = lambda stage, done, total: None, embedder: Embedder | None = None
+) -> IngestReport:
+    """Bring the live index up to date with settings.corpus, by `embedder` if one is at hand.
+
+    Raises CorpusEmpty, HomeBusy, ModelMissing.
+    """
     from rag.index.catalog import Catalog
     from rag.ingest.flow import Chunking, ingest
 
     chunking = Chunking(settings.chunk.tokens, settings.chunk.overlap)
     with Catalog(settings.home / "catalog.sqlite") as catalog:
-        return ingest(settings.corpus, build_generations(settings), catalog, build_embedder(settings), chunking, progress)
+        embedder = embedder or build_embedder(settings)
+        return ingest(settings.corpus, build_generations(settings), catalog, embedder, chunking, progress)
 
 
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:

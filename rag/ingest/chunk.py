@@ -14,7 +14,9 @@ from rag.types import Chunk, Document, Entry, Kind
 
 _HEADERS = [("#" * level, str(level)) for level in range(1, 7)]
 _HEADING_LINE = re.compile(r"#{1,6}(?:\s|$)")
-_PAGE_HEADING = re.compile(r"Page \d+|第 \d+ 页")  # of a PDF: a passage keeps to its page
+_PAGE_HEADING = re.compile(
+    r"Page \d+|第 \d+ 页|Slide \d+|第 \d+ 张|(?:\d+:)?\d\d:\d\d"
+)  # a passage keeps to its page, slide, time
 _SEPARATORS = [
     r"\n[ \t]*\n",  # paragraphs
     r"\n(?=[ \t]*(?:[-*+>|#]|\d{1,3}[.)]\s))",  # items of a list, rows of a table

@@ -16,7 +16,16 @@ from rag.ingest.report import Rejection
 _LIMIT = 200_000_000  # bytes
 _SILENT = {"thumbs.db", "desktop.ini"}  # what file managers leave behind
 _NO_NAME = ("Cc", "Cs")  # control characters, and bytes that are no text
-_NEWER = {".doc": ".docx", ".xls": ".xlsx", ".rtf": ".docx", ".odt": ".docx", ".ods": ".xlsx", ".json": ".jsonl", ".pptx": ".pdf"}
+_NEWER = {
+    ".doc": ".docx",
+    ".xls": ".xlsx",
+    ".rtf": ".docx",
+    ".odt": ".docx",
+    ".ods": ".xlsx",
+    ".json": ".jsonl",
+    ".ppt": ".pptx",
+    ".odp": ".pptx",
+}
 
 
 @dataclass(frozen=True, slots=True)
