@@ -16,6 +16,7 @@ from rag.answer.rank import FEATURES
 from rag.answer.terms import Rarity, term_set
 from rag.fakes import HashEmbedder, ScriptedGenerator
 from rag.language import detect
+from rag.ports import Layout
 from rag.settings import AnswerSettings
 from rag.types import Chunk, Facets, History, Kind, Passage, Query
 
@@ -122,6 +123,19 @@ def make_parts(
         shops={"en": "Shop", "zh": "小店"},
         fitted=Fitted("", WEIGHTS, CAUTIOUS),
     )
+
+
+class Reading:
+    """A selector for which what names steel answers whatever is asked."""
+
+    fingerprint = "reading@1"
+
+    def load(self) -> None:
+        """Nothing to load."""
+
+    def score(self, question: str, passages: Sequence[Layout], before: str = "") -> np.ndarray:
+        said = [" ".join(one.pieces[first:end]) for one in passages for first, end in one.units]
+        return np.array([6.0 if "steel" in unit else -6.0 for unit in said])
 
 
 def golden(name: str, text: str) -> None:

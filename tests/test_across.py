@@ -7,30 +7,17 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from answering import chunk, make_parts
+from answering import Reading, chunk, make_parts
 
 from rag.answer.flow import answer, collect
 from rag.fakes import HashEmbedder
-from rag.ports import Layout, Vectors
+from rag.ports import Vectors
 from rag.settings import AnswerSettings
 from rag.types import Answer, Chunk, Facets
 
 LID = chunk("lamp_zh.md#1", "灯罩是 steel 做的，厚 3 毫米。它很轻。", "灯罩 lid")
 RED = chunk("lamp.md#1", "The lid is red.", "Lid")
 GOOD = "Found: The lid is made of steel, 3 mm thick. [1]"
-
-
-class Reading:
-    """A selector for which what names steel answers whatever is asked."""
-
-    fingerprint = "reading@1"
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def score(self, question: str, passages: Sequence[Layout], before: str = "") -> np.ndarray:
-        said = [" ".join(one.pieces[first:end]) for one in passages for first, end in one.units]
-        return np.array([6.0 if "steel" in unit else -6.0 for unit in said])
 
 
 class Bilingual(HashEmbedder):

@@ -10,7 +10,7 @@ from datetime import date
 
 import numpy as np
 import pytest
-from answering import LAMP, OLD_RETURNS, PAY, RETURNS, WEIGHTS, as_is, chunk, golden, make_parts
+from answering import LAMP, OLD_RETURNS, PAY, RETURNS, WEIGHTS, Reading, as_is, chunk, golden, make_parts
 
 from rag.answer import generate
 from rag.answer.flow import answer, collect
@@ -18,7 +18,6 @@ from rag.answer.parts import Parts
 from rag.answer.rank import FEATURES, READ
 from rag.errors import ModelFailed
 from rag.fakes import ScriptedGenerator
-from rag.ports import Layout
 from rag.types import (
     Answer,
     Chunk,
@@ -436,19 +435,6 @@ def test_the_events_of_a_dialogue(name: str) -> None:
         assert isinstance(closing, Done | Refused | HandOver)
         history += (Turn("user", question), Turn("assistant", closing.answer.text))
     golden(f"events_{name}.txt", "\n".join(lines))
-
-
-class Reading:
-    """A selector for which what names steel answers whatever is asked."""
-
-    fingerprint = "reading@1"
-
-    def load(self) -> None:
-        """Nothing to load."""
-
-    def score(self, question: str, passages: Sequence[Layout], before: str = "") -> np.ndarray:
-        said = [" ".join(one.pieces[first:end]) for one in passages for first, end in one.units]
-        return np.array([6.0 if "steel" in unit else -6.0 for unit in said])
 
 
 def test_a_refusal_shows_what_is_said_in_the_other_language_alone() -> None:

@@ -13,13 +13,13 @@ from rag.answer.guard import gives_instructions
 from rag.answer.parts import Case, Reply
 from rag.answer.prompt import Excerpt, disarm
 from rag.answer.rank import Candidate
-from rag.answer.reply import bare, reading
+from rag.answer.reply import reading
 from rag.answer.units import units
 from rag.language import detect
 from rag.types import Token
 
 STATED = 0.5  # likelihood, by the selector, that the documents in the other language state it
-SURE = 0.0  # natural log of the generator's odds that they do
+ODDS = 0.0  # natural log of the generator's odds that they do
 
 
 def across(case: Case) -> Generator[Token, None, Reply | None]:
@@ -33,9 +33,9 @@ def across(case: Case) -> Generator[Token, None, Reply | None]:
     with contextlib.closing(drafts(case, lambda: build_prompt(case, [_around(found)]))) as read:
         for prompt, text, pieces in read:
             said, span = reading(text, pieces), (found.unit.start, found.unit.end)
-            sentence = next((one for one, _ in claims(bare(said.text))), "")
+            sentence = next((one for one, _ in claims(said.text)), "")
             similarity, rules = case.parts.ranker.similarity, prompt.messages[0].text
-            if said.odds < SURE or not case.clock.timed("check", translates, sentence, found.passage, span, similarity, rules):
+            if said.odds < ODDS or not case.clock.timed("check", translates, sentence, found.passage, span, similarity, rules):
                 return None
             if detect(sentence) != case.language or gives_instructions(sentence) or disarm(sentence) != sentence:
                 return None

@@ -50,7 +50,8 @@ def gold_topics(settings: Settings, gold: Path, seed: int, progress: Progress) -
 def asking(settings: Settings, gold: Path, progress: Progress) -> Iterator[tuple[Iterator[tuple[Question, Case]], list[Chunk]]]:
     """Questions to learn from, each with what the live index finds for it, and the chunks of the index.
 
-    No selector ranks them: the one that ships has learnt from these questions. Raises DataError for a set to measure with, ...
+    No selector ranks them: the one that ships has learnt from these questions. Raises DataError for a set to measure with,
+    NoIndex, ModelMissing, ModelFailed.
     """
     if measured := [file for file in gold_files(gold.resolve()) if file.parent.name in MEASURING]:
         raise DataError(
