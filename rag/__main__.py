@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from rag import build, loading, settings
+from rag import build, keeping, loading, settings
 from rag.errors import HomeError, ShoptalkError
 from rag.evaluate.commands import evaluation
 from rag.ingest.report import IngestReport
@@ -23,6 +23,7 @@ from rag.searching import Audience, Language, Product, Region, verbs
 from rag.terminal import Corpus, Home, Json, load, progress_bar
 from rag.tune.commands import tuning
 from rag.types import Done, Filter, HandOver, History, Refused, Token, Turn
+from rag.upkeep import upkeep
 
 if TYPE_CHECKING:
     from rag.build import Assistant
@@ -32,6 +33,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(evaluation, name="eval")
 app.add_typer(tuning, name="tune")
 app.add_typer(verbs)
+app.add_typer(upkeep)
 
 
 @app.command()
@@ -109,7 +111,7 @@ def ask(
 def chat(corpus: Corpus = None, home: Home = None) -> None:
     """Chat in the terminal; an empty line ends it."""
     chosen = load(corpus=corpus, home=home)
-    if build.build_generations(chosen).live() is None:
+    if keeping.build_generations(chosen).live() is None:
         ingest_apart(chosen)
     assistant = build.Assistant(chosen)
     history: History = ()
@@ -134,31 +136,13 @@ def serve(
     chosen = load(corpus=corpus, home=home, **({"serve": given} if given else {}))
 
     def ready() -> Assistant:
-        if build.build_generations(chosen).live() is None:
+        if keeping.build_generations(chosen).live() is None:
             ingest_apart(chosen)
         assistant = build.Assistant(chosen)
         assistant.warm_up()
         return assistant
 
     service.serve(ready, chosen, announce=lambda line: print(line, flush=True))
-
-
-@app.command()
-def verify(home: Home = None) -> None:
-    """Check the live index exhaustively: every chunk there, found by its own vector, nothing altered."""
-    generations = build.build_generations(load(home=home))
-    problems = generations.verify()
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    live = generations.live()
-    print(f"generation {live.number if live else '-'}: {'damaged' if problems else 'whole'}")
-    raise typer.Exit(1 if problems else 0)
-
-
-@app.command()
-def rollback(home: Home = None) -> None:
-    """Make the generation before the live one live again."""
-    print(f"generation {build.build_generations(load(home=home)).rollback()} is live")
 
 
 def ingest_apart(chosen: settings.Settings) -> None:

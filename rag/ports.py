@@ -218,8 +218,8 @@ class Library(Protocol):
     def make_live(self, manifest: Manifest) -> None:
         """Move the pointer."""
 
-    def prune(self) -> None:
-        """Remove what dead ingests left, and generations beyond those kept."""
+    def prune(self) -> int:
+        """Remove what dead ingests left, and generations beyond those kept; returns how many."""
 
     def kept(self) -> list[int]:
         """Numbers of the live generation and those before it that stay, newest first."""

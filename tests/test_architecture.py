@@ -17,9 +17,9 @@ LEVELS = (
     {"language", "wording"},
     {"settings", "ports"},
     STAGES,
-    {"loading", "terminal"},
+    {"loading", "keeping", "terminal"},
     {"build"},
-    {"searching", "__main__", "evaluate", "ui"},
+    {"searching", "upkeep", "__main__", "evaluate", "ui"},
     {"tune"},
 )
 TUNE = {

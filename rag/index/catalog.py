@@ -6,7 +6,7 @@ members     which documents each generation holds
 texts       sha256 of every text of a document that has a vector: what is searched, questions, sentences
 vectors     by the embedder's fingerprint and the text's sha256: what was embedded once is never embedded again
 terms       by the text's sha256: what was cut into words once is not cut again
-removed     what is no longer held, as fingerprints of its rarest phrases; see rag.index.deleted
+removed     fingerprints of phrases of what is no longer held; see rag.index.deleted
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import numpy as np
 
 from rag.errors import IndexDamaged
 from rag.index.codec import decode, encode, text_hash
+from rag.index.phrases import rarest
 from rag.index.terms import VERSION, analyze
 from rag.ports import Counts, Terms, Vectors
 from rag.types import Chunk, Document, Recipe
@@ -45,6 +46,7 @@ CREATE TABLE IF NOT EXISTS texts (
     document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE, text BLOB NOT NULL,
     PRIMARY KEY (document, text)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vectors (embedder TEXT NOT NULL, text BLOB NOT NULL, vector BLOB NOT NULL, UNIQUE (embedder, text));
+CREATE TABLE IF NOT EXISTS removed (phrase BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS terms (text BLOB PRIMARY KEY, version INTEGER NOT NULL, hashes BLOB NOT NULL, words TEXT NOT NULL);
 """
 _UNUSED = "text NOT IN (SELECT text FROM texts)"
@@ -167,9 +169,26 @@ class Catalog:
         if not any(found):
             return
         with self._database:
+            self._database.execute(f"DELETE FROM members WHERE {surplus['members']}", {"kept": kept})
+            gone = f"SELECT encoded, text FROM chunks WHERE document IN (SELECT key FROM documents WHERE {surplus['documents']})"
+            said = {phrase for row in self._database.execute(gone) for phrase in rarest(decode(*row))}
+            self._database.executemany("INSERT OR IGNORE INTO removed VALUES (?)", [(phrase,) for phrase in said])
             for table, which in surplus.items():
                 self._database.execute(f"DELETE FROM {table} WHERE {which}", {"kept": kept})
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # or what was deleted would live on in the log
+
+    def removed(self) -> set[bytes]:
+        """Fingerprints of phrases of texts that were removed; some may be said again."""
+        return {phrase for (phrase,) in self._database.execute("SELECT phrase FROM removed")}
+
+    def unlisted(self) -> int:
+        """Vectors of texts that no document has."""
+        return int(self._database.execute(f"SELECT count(*) FROM vectors WHERE {_UNUSED}").fetchone()[0])
+
+    def compact(self) -> None:
+        """Write the file anew without what was deleted."""
+        self._database.execute("VACUUM")
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def count(self) -> int:
         """Vectors held, of all embedders."""

@@ -91,7 +91,7 @@ class Generations:
         """
         number = self._pointer()
         if number is None:
-            raise NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
+            raise self._none()
         folder = self._folder(number)
         try:
             with reading(folder):
@@ -114,7 +114,7 @@ class Generations:
         """Check everything about the live generation; what is wrong with it, one sentence each. Raises NoIndex."""
         number = self._pointer()
         if number is None:
-            raise NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
+            raise self._none()
         problems = self._problems(number)
         if problems:
             self._remember_damage(self._folder(number))
@@ -155,14 +155,24 @@ class Generations:
         """Move the pointer."""
         self._point_to(manifest.number)
 
-    def prune(self) -> None:
-        """Remove what dead ingests left, and generations beyond those kept."""
-        kept = self.kept()
+    def prune(self, keep: int = 0) -> int:
+        """Remove what dead ingests left, and generations beyond those kept, or beyond `keep`; returns how many."""
+        kept = self.kept()[: keep or None]
         surplus = [self._folder(number) for number in self._numbers() if number not in kept]
         for folder in surplus:
             with removing(folder) as free:
                 if free:
                     _remove(folder)
+        return len(surplus)
+
+    def folders(self) -> dict[int, Path]:
+        """Where the kept generations lie, the live one first. Raises NoIndex."""
+        if not (kept := self.kept()):
+            raise self._none()
+        return {number: self._folder(number) for number in kept}
+
+    def _none(self) -> NoIndex:
+        return NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
 
     def _open(self, folder: Path, manifest: Manifest, fingerprint: str) -> Generation:
         check_fit(manifest, fingerprint, self.place, self.chroma)

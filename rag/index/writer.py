@@ -31,6 +31,7 @@ from rag.index.sentences import BATCH, Sentences
 from rag.language import statements
 from rag.ports import Progress, Terms, Vectors
 
+_CLEAN = {"MALLOC_PERTURB_": "165"}  # glibc overwrites what is freed: Chroma's files hold memory that it never filled itself
 SILENCE = 300  # seconds without a page written after which the process is taken for hung
 
 
@@ -42,6 +43,7 @@ def write_apart(folder: Path, catalog: Path, number: int, embedder: str, count: 
         subprocess.Popen(
             [*command, str(number), embedder, str(count)],
             cwd=Path(__file__).resolve().parents[2],
+            env=os.environ | _CLEAN,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
