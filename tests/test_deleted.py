@@ -6,6 +6,7 @@ import random
 import string
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from rag import build, keeping
