@@ -89,8 +89,10 @@ def test_what_is_left_somewhere_is_told(tmp_path: Path) -> None:
         assert [problem.split(" holds ")[0] for problem in keeping.left_behind(settings)] == [f"notes/left.{kind}"]
         left.unlink()
     words = settings.home / "index" / "gen-0002" / "lexical" / "words.json"
-    words.write_text(words.read_text().replace("{", '{"cellar": 1, ', 1))
+    whole = words.read_text()
+    words.write_text(whole.replace("{", '{"cellar": 1, ', 1))
     assert keeping.left_behind(settings) == ["the lexicon of gen-0002 holds 1 words of text that was removed"]
+    words.write_text(whole)
     (settings.corpus / "b.md").write_text(page(2, "山上的松树下面有一盏很旧的灯"))
     build.run_ingest(settings)
     assert keeping.left_behind(settings) == [], "what is said again is not left over"

@@ -10,7 +10,7 @@ from rag.language import HAN
 from rag.types import Chunk
 
 WORDS, CHARACTERS = 4, 8  # of a phrase: of words, and of one with Chinese in it
-FEW = 8  # phrases that stand for a text
+FEW = 8  # phrases of each kind that stand for a text
 _UNIT = re.compile(rf"[{HAN}]|[^\W_{HAN}]+")
 _HAN = re.compile(f"[{HAN}]")
 
@@ -21,10 +21,11 @@ def phrases(text: str) -> set[bytes]:
 
 
 def rarest(chunk: Chunk) -> set[bytes]:
-    """A few phrases of all that a chunk says, the longest: long words are rare ones."""
+    """A few phrases of all that a chunk says: the longest, for long words are rare ones, and some from end to end."""
     said = chunk.title, *chunk.headings, chunk.text, *chunk.aliases, *chunk.negatives, chunk.answer, *chunk.tags
-    found = sorted(set(_phrases("\n".join(said))), key=lambda words: (-len(words), words))
-    return {_fingerprint(words) for words in found[:FEW]}
+    found = list(dict.fromkeys(_phrases("\n".join(said))))
+    longest = sorted(found, key=lambda words: (-len(words), words))[:FEW]
+    return {_fingerprint(words) for words in (*longest, *found[:: -(-len(found) // FEW) or 1])}
 
 
 def _phrases(text: str) -> Iterator[str]:
