@@ -37,10 +37,19 @@ app.add_typer(upkeep)
 
 
 @app.command()
-def ingest(corpus: Corpus = None, home: Home = None, as_json: Json = False) -> None:
+def ingest(
+    corpus: Corpus = None,
+    force: Annotated[bool, typer.Option("--force", help="Go live whatever the gold questions say")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Read the corpus into a new index generation and make it live; unchanged input costs nothing."""
+    from rag.evaluate.gate import Gate
+
+    chosen = load(corpus=corpus, home=home)
+    embedder = loading.build_embedder(chosen)
     with progress_bar() as progress:
-        report = build.run_ingest(load(corpus=corpus, home=home), progress)
+        report = build.run_ingest(chosen, progress, embedder, Gate(chosen, embedder, force))
     if as_json:
         print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
     else:
@@ -51,11 +60,13 @@ def ingest(corpus: Corpus = None, home: Home = None, as_json: Json = False) -> N
 @app.command()
 def watch(corpus: Corpus = None, home: Home = None) -> None:
     """Ingest now and whenever the documents change, until it is stopped; what is served follows by itself."""
+    from rag.evaluate.gate import Gate
     from rag.ingest.watching import watch as run
 
     chosen = load(corpus=corpus, home=home)
     embedder = loading.build_embedder(chosen)
-    run(chosen.corpus, lambda: build.run_ingest(chosen, embedder=embedder), tell, threading.Event())
+    gate = Gate(chosen, embedder)
+    run(chosen.corpus, lambda: build.run_ingest(chosen, embedder=embedder, check=gate), tell, threading.Event())
 
 
 def tell(outcome: IngestReport | ShoptalkError) -> None:

@@ -23,7 +23,7 @@ from rag.keeping import CATALOG, build_generations, build_recorder
 from rag.loading import build_embedder, build_generator, build_reranker, build_selector
 from rag.ports import Embedder, Generator, Progress, Reranker, Selector
 from rag.settings import Settings
-from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Passage, Query, Refused
+from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Manifest, Passage, Query, Refused
 
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
@@ -36,11 +36,14 @@ ANYTHING = Filter()
 
 
 def run_ingest(
-    settings: Settings, progress: Progress = lambda stage, done, total: None, embedder: Embedder | None = None
+    settings: Settings,
+    progress: Progress = lambda stage, done, total: None,
+    embedder: Embedder | None = None,
+    check: Callable[[Manifest | None, Manifest], None] = lambda live, new: None,
 ) -> IngestReport:
     """Bring the live index up to date with settings.corpus, by `embedder` if one is at hand.
 
-    Raises CorpusEmpty, HomeBusy, ModelMissing.
+    `check` is told what is live and what is to be, and raises to prevent it. Raises CorpusEmpty, HomeBusy, ModelMissing.
     """
     from rag.index.catalog import Catalog
     from rag.ingest.flow import Chunking, ingest
@@ -48,7 +51,7 @@ def run_ingest(
     chunking = Chunking(settings.chunk.tokens, settings.chunk.overlap)
     with Catalog(settings.home / CATALOG) as catalog:
         embedder = embedder or build_embedder(settings)
-        return ingest(settings.corpus, build_generations(settings), catalog, embedder, chunking, progress)
+        return ingest(settings.corpus, build_generations(settings), catalog, embedder, chunking, progress, check)
 
 
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:

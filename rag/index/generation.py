@@ -83,21 +83,21 @@ class Generations:
                 return None
         return self._known
 
-    def open(self, fingerprint: str) -> Generation:
-        """The live generation, for the embedder with this fingerprint.
+    def open(self, fingerprint: str, number: int | None = None) -> Generation:
+        """The live generation, or the one of that number, for the embedder with this fingerprint.
 
         Raises NoIndex, IndexMismatch, IndexDamaged. Files are compared with the seal before Chroma's native code reads them; what
         was read is compared with the manifest's digest.
         """
-        number = self._pointer()
-        if number is None:
+        chosen = self._pointer() if number is None else number
+        if chosen is None:
             raise self._none()
-        folder = self._folder(number)
+        folder = self._folder(chosen)
         try:
             with reading(folder):
                 return self._open(folder, load_manifest(folder), fingerprint)
         except IndexDamaged:
-            if self._pointer() != number:  # an ingest moved on and removed it while it was being read
+            if number is None and self._pointer() != chosen:  # an ingest moved on and removed it while it was being read
                 return self.open(fingerprint)
             self._remember_damage(folder)
             raise

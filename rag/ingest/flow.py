@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 VERSION = 3  # raise it when reading or chunking makes other chunks of the same file
 BATCH = 256  # texts embedded between two commits
 WINDOW = 4096  # chunks in memory at once, and no document cut in two
+Check = Callable[[Manifest | None, Manifest], None]  # what is live, and what is to be
 Read = tuple[Document, Sequence[Chunk], Sequence[str]]  # a document, its chunks, and all texts that need a vector
 
 
@@ -43,18 +44,28 @@ class Found:
     rejected: tuple[Rejection, ...]
 
 
+def unchecked(live: Manifest | None, new: Manifest) -> None:
+    """What lets every new generation go live."""
+
+
 def silent(stage: str, done: int, total: int) -> None:
     """Progress that no one watches."""
 
 
 def ingest(
-    corpus: Path, generations: Library, catalog: Catalog, embedder: Embedder, chunking: Chunking, progress: Progress = silent
+    corpus: Path,
+    generations: Library,
+    catalog: Catalog,
+    embedder: Embedder,
+    chunking: Chunking,
+    progress: Progress = silent,
+    check: Check = unchecked,
 ) -> IngestReport:
     """Bring the live index up to date with a corpus folder.
 
     A kill at any instant leaves the old generation live, and what was read and embedded stays in the catalogue. Files that
-    cannot be read are reported and left out. Raises CorpusEmpty if none can be (the old generation stays), HomeBusy,
-    ModelFailed, IndexDamaged.
+    cannot be read are reported and left out. Raises CorpusEmpty if none can be, HomeBusy, ModelFailed, IndexDamaged, and what
+    `check` raises to keep a generation from going live; the old one stays.
     """
     started = time.monotonic()
     with generations.lock("ingest"):
@@ -74,6 +85,7 @@ def ingest(
             draft.write(catalog.path, sum(documents.values()), progress)
             progress("check", 0, 1)
             manifest = draft.seal(found.sources | held, documents, [(one.file, one.reason) for one in rejected])
+        check(live, manifest)
         progress("check", 1, 1)
         generations.make_live(manifest)
         counts = catalog.compare(live.number if live else 0, manifest.number)
