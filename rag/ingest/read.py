@@ -28,6 +28,14 @@ READERS = {
     ".xlsx": "excel",
     ".jsonl": "jsonl",
     ".jsonl.gz": "jsonl",
+    ".png": "image",
+    ".jpg": "image",
+    ".jpeg": "image",
+    ".webp": "image",
+    ".bmp": "image",
+    ".tif": "image",
+    ".tiff": "image",
+    ".gif": "image",
 }
 
 
