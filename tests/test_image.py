@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from fpdf import FPDF
-from PIL import Image, ImageDraw, ImageFont
 from pictures import CHINESE, CHINESE_FONTS, ENGLISH, LATIN_FONTS, accuracy, drawn, photographed, prints, saved
+from PIL import Image, ImageDraw, ImageFont
 
 from rag.errors import Unreadable
 from rag.ingest.chunk import chunk

@@ -18,7 +18,7 @@ from rag.language import detect
 from rag.types import Language
 from rag.wording import say
 
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF")  # of the many that Pillow opens, those that need no other program
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # of the many that Pillow opens, those that need no other program
 PIXELS = 40_000_000  # 120 MB once unpacked
 _FRAMES = 3000
 _SIDE = 4000  # larger ones are made smaller at once
@@ -73,7 +73,7 @@ def _frames(data: bytes) -> Iterator[Image.Image]:
                 expected=f"a picture of at most {PIXELS // 1_000_000} million pixels", found="more", remedy="make it smaller"
             ) from error
     _check_size(*picture.size)
-    if picture.format == "JPEG":
+    if picture.format in ("JPEG", "MPO"):
         picture.draft("RGB", (_SIDE, _SIDE))  # a large one is unpacked at half its size or less
     if picture.format != "TIFF":
         yield picture

@@ -16,7 +16,9 @@ from rag.language import HAN
 _LARGER = 1.35  # a heading's height against the usual line's; what is measured varies by a tenth
 _HEADING_LENGTH = 80
 _LONG = 24  # letters (Chinese: half as many) in the middle line of a column of prose; cells of a grid hold less
+_FULL = 0.85  # of the column's width: a shorter line was ended by its author
 _END = ".!?:;。！？：；"
+_APART = 2.5  # of a line's height: columns do not go on below such a gap
 _GAP = 0.9  # of a line's height, between the lines of one paragraph
 _CJK = re.compile(f"[{HAN}\u3000-\u303f\uff00-\uffef]")
 _LIST = re.compile(r"(?:[-–•·*▪●○◦]|\d{1,3}[.)、]|[(（]\d{1,3}[)）])\s*\S")
@@ -36,7 +38,7 @@ def parts(boxes: Sequence[Box]) -> list[Part]:
     boxes = [replace(box, text=text) for box in boxes if (text := _escaped(clean(box.text).strip()))]
     if not boxes:
         return []
-    usual = statistics.median(box.height for box in boxes for _ in range(1 + len(box.text) // 10))
+    usual = statistics.median_low(box.height for box in boxes for _ in range(1 + len(box.text) // 10))
     found: list[Part] = []
     heading, blocks = "", [""]
     for column in _columns(boxes):
@@ -69,17 +71,27 @@ def _columns(boxes: Sequence[Box]) -> list[list[Box]]:
     rows = _rows(boxes)
     best: tuple[int, int, float] = (0, 0, 0.0)  # first row, row after the last, gutter
     for at in {box.left for box in boxes}:
-        crossed = [-1, *(i for i, row in enumerate(rows) if any(_crosses(box, at) for box in row)), len(rows)]
-        before, after = max(itertools.pairwise(crossed), key=lambda pair: pair[1] - pair[0])
-        run = [box for row in rows[before + 1 : after] for box in row]
-        if after - before - 1 > best[1] - best[0] and _prose(*_sides(run, at)):
-            best = before + 1, after, at
+        for start, end in _runs(rows, at):
+            run = [box for row in rows[start:end] for box in row]
+            if end - start > best[1] - best[0] and _prose(*_sides(run, at)):
+                best = start, end, at
     start, end, at = best
     if not end:
         return [list(boxes)]
     whole = [[box for row in some for box in row] for some in (rows[:start], rows[end:])]
     left, right = _sides([box for row in rows[start:end] for box in row], at)
     return [found for part in (whole[0], left, right, whole[1]) if part for found in _columns(part)]
+
+
+def _runs(rows: Sequence[Sequence[Box]], at: float) -> list[tuple[int, int]]:
+    """Stretches of rows, (first, after the last), that no box across `at` and no wide gap interrupts."""
+    cuts = [0]
+    for i, row in enumerate(rows):
+        if any(_crosses(box, at) for box in row):
+            cuts += [i, i + 1]
+        elif i and min(box.top for box in row) - max(box.bottom for box in rows[i - 1]) > _APART * row[0].height:
+            cuts.append(i)
+    return list(itertools.pairwise([*cuts, len(rows)]))
 
 
 def _crosses(box: Box, at: float) -> bool:
@@ -119,12 +131,13 @@ def _blocks(boxes: Sequence[Box], usual: float) -> list[Part]:
     found: list[Part] = []
     rows = _rows(boxes)
     right = max(box.right for box in boxes)
+    wrapped = sum(box.right > right - box.height for box in boxes) > 1
     paragraph: list[Box] = []
     at = 0
     while at < len(rows):
         row = rows[at]
         table = _table(rows[at:])
-        if table or len(row) > 1 or _is_heading(row[0], usual) or not _goes_on(paragraph, row[0], right):
+        if table or len(row) > 1 or _is_heading(row[0], usual) or not _goes_on(paragraph, row[0], right, wrapped):
             found += [Part("", _joined(paragraph))] if paragraph else []
             paragraph = []
         if table:
@@ -143,16 +156,21 @@ def _is_heading(box: Box, usual: float) -> bool:
     return box.height > _LARGER * usual and len(box.text) <= _HEADING_LENGTH and any(map(str.isalpha, box.text))
 
 
-def _goes_on(paragraph: Sequence[Box], box: Box, right: float) -> bool:
-    """Whether `box` is the next line of the paragraph: close below one that has no room for its first word, or is not over."""
+def _goes_on(paragraph: Sequence[Box], box: Box, right: float, wrapped: bool) -> bool:
+    """Whether `box` is the next line of the paragraph: close below a line that is not over, or had no room for its first word."""
     if not paragraph or _LIST.match(box.text):
         return False
-    last = paragraph[-1]
-    left = min(one.left for one in paragraph)
-    near = box.top - last.bottom < _GAP * min(last.height, box.height) and abs(box.left - left) < 3 * box.height
-    word = box.text[:1] if _CJK.match(box.text) else box.text.split(" ", 1)[0]
-    full = last.right + (box.right - box.left) * (len(word) + 1) / len(box.text) > right - 0.5 * box.height
-    return near and (full or (box.text[0].islower() and last.text[-1] not in _END))
+    last, left = paragraph[-1], min(one.left for one in paragraph)
+    if box.top - last.bottom > _GAP * min(last.height, box.height) or abs(box.left - left) > 3 * box.height:
+        return False
+    ended = last.text[-1] in _END
+    if box.text[0].islower() and not ended:
+        return True
+    chinese = bool(_CJK.match(box.text))
+    word = box.text[:1] if chinese else box.text.split(" ", 1)[0]
+    room = right - last.right - (box.right - box.left) * (len(word) + 1) / len(box.text)
+    full = room < 0.5 * box.height and last.right - left > _FULL * (right - left)
+    return full and (wrapped or (chinese and not ended and not last.text[-1].isdigit()))
 
 
 def _joined(pieces: Sequence[Box]) -> str:
