@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 import socket
 import struct
-import time
 import zlib
 from pathlib import Path
 
 import pytest
 from fpdf import FPDF
-from pictures import CHINESE, CHINESE_FONTS, ENGLISH, LATIN_FONTS, accuracy, drawn, photographed, prints, saved
+from pictures import CHINESE, CHINESE_FONTS, ENGLISH, LATIN_FONTS, drawn, measure, photographed, saved
 from PIL import Image, ImageDraw, ImageFont
 
 from rag.errors import Unreadable
@@ -43,21 +42,12 @@ def notice() -> Image.Image:
 READ = "# Opening hours\n\nMonday to Friday: 9:00 to 18:30\n\nClosed on Sundays and public holidays."
 
 
-@pytest.mark.parametrize("count", [pytest.param(4, id="a few"), pytest.param(20, id="all", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("texts", "fonts"), [(ENGLISH, LATIN_FONTS), pytest.param(CHINESE, CHINESE_FONTS, marks=needs_chinese)], ids=["en", "zh"]
 )
-def test_characters_are_right(texts: list[str], fonts: list[Path], count: int) -> None:
-    began, found = time.monotonic(), []
-    for picture, text in prints(texts[:count], fonts):
-        for kind, taken in (("print", picture), ("photo", photographed(picture))):
-            found.append((accuracy(markdown(image.seen(taken)).replace("#", ""), text), kind, text))
-    seconds = (time.monotonic() - began) / len(found)
-    shares = {kind: sum(share for share, one, _ in found if one == kind) / count for kind in ("print", "photo")}
-    print(
-        f"{count} pictures: {shares['print']:.3f} of printed, {shares['photo']:.3f} of photographed characters; {seconds:.2f} s each"
-    )
-    assert shares["print"] >= 0.97 and shares["photo"] >= 0.95, sorted(found)[:3]
+def test_characters_are_right(texts: list[str], fonts: list[Path]) -> None:
+    found = measure(texts[1:4], fonts)
+    assert found.printed >= 0.97 and found.photographed >= 0.95
 
 
 @pytest.mark.parametrize(
@@ -162,9 +152,7 @@ def test_a_scanned_pdf_keeps_its_pages(tmp_path: Path) -> None:
         pdf.add_page()
         pdf.image(io.BytesIO(saved(picture)), 10, 10, 180)
     document = opened(tmp_path, "scan.pdf", bytes(pdf.output()))
-    assert "## Page 1\n\n### Opening hours\n\nMonday to Friday: 9:00 to 18:30" in document.text.replace(
-        "# Opening", "### Opening"
-    )
+    assert document.text.startswith("# Opening hours\n\n## Page 1\n\nMonday to Friday: 9:00 to 18:30")
     found = chunk(document, lambda text: len(text.split()), 60, 0)
     assert found[-1].headings == ("Page 2",) and found[-1].text == "Parking is free for two hours."
 
