@@ -11,6 +11,7 @@ from pictures import CHINESE_FONTS, LATIN_FONTS, drawn, photographed, saved
 
 from rag.answer.flow import collect
 from rag.build import Assistant, run_ingest
+from rag.fakes import ScriptedGenerator
 from rag.settings import load
 from rag.types import Outcome
 
@@ -36,7 +37,7 @@ def assistant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Assistant]:
     settings = load(corpus=corpus, home=tmp_path_factory.mktemp("home"), answer={"rungs": ("faq", "quote")})
     report = run_ingest(settings)
     assert [one.file for one in report.rejected] == ["sky.png"] and report.documents == (4 if CHINESE_FONTS else 3)
-    assistant = Assistant(settings)
+    assistant = Assistant(settings, ScriptedGenerator([]))  # the quote speaks
     yield assistant
     assistant.close()
 
