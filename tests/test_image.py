@@ -189,6 +189,19 @@ def test_a_missing_model_is_an_error_and_no_download(monkeypatch: pytest.MonkeyP
         recognize.recognize(notice())
 
 
+def test_a_damaged_page_costs_no_other(tmp_path: Path) -> None:
+    pdf = FPDF()
+    pdf.set_font("Helvetica", size=12)
+    pdf.add_page()
+    pdf.multi_cell(0, 6, "Returns are free within thirty days of delivery.")
+    pdf.add_page()
+    pdf.image(io.BytesIO(saved(notice(), "JPEG")), 10, 10, 180)
+    data = bytes(pdf.output())
+    for broken in (data.replace(b"/DCTDecode", b"/JBIG2Decod"), data.replace(b"/Width ", b"/Width 99999")):
+        assert broken != data
+        assert opened(tmp_path, "mixed.pdf", broken).text == "## Page 1\n\nReturns are free within thirty days of delivery."
+
+
 def test_models_load_once_with_the_threads_that_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recognize, "_threads", 0)
     recognize.limit(1)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-import warnings
 from collections.abc import Iterator
 
-from PIL import Image, ImageOps, ImageSequence
+from PIL import Image, ImageOps
 
 from rag.errors import Unreadable
 from rag.ingest.readers.content import Page
@@ -18,17 +17,17 @@ from rag.language import detect
 from rag.types import Language
 from rag.wording import say
 
+_KIND = "a picture (PNG, JPEG, WebP, BMP, TIFF or GIF)"
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")  # of the many that Pillow opens, those that need no other program
 PIXELS = 40_000_000  # 120 MB once unpacked
 _FRAMES = 3000
 _SIDE = 4000  # larger ones are made smaller at once
-_known: dict[str, tuple[Part, ...]] = {}  # by the digest of pixels: an ingest after a change reads every file again
+_known: dict[str, tuple[Part, ...]] = {}  # by the digest of pixels: one without text is met again by every ingest of a watch
 
 
 def read(data: bytes) -> Page:
     """Raises Unreadable for a damaged or oversized picture, and for one without text."""
-    with parsing("a picture (PNG, JPEG, WebP, BMP, TIFF or GIF)"):
-        frames = [seen(picture) for picture in _frames(data)]
+    frames = [seen(picture) for picture in _frames(data)]
     if not any(frames):
         raise Unreadable(
             expected="a picture with text in it",
@@ -45,42 +44,40 @@ def read(data: bytes) -> Page:
 
 
 def seen(picture: Image.Image) -> tuple[Part, ...]:
-    """What stands in a picture; the same picture is read once a process."""
-    picture = _plain(picture)
-    digest = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
+    """What stands in a picture; the same picture is read once a process. Raises Unreadable if it cannot be unpacked."""
+    with parsing(_KIND):
+        picture = _plain(picture)
+        digest = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest()
     if digest not in _known:
         _known[digest] = tuple(parts(recognize(picture)))
     return _known[digest]
 
 
-def _check_size(width: int, height: int) -> None:
-    """Raises Unreadable before a picture is unpacked that would take more memory than it is worth."""
-    if width * height > PIXELS:
-        raise Unreadable(
-            expected=f"a picture of at most {PIXELS // 1_000_000} million pixels",
-            found=f"{width} x {height}",
-            remedy="make it smaller",
-        )
-
-
 def _frames(data: bytes) -> Iterator[Image.Image]:
     """The pages of a TIFF file; the first frame of any other."""
-    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):  # _check_size is stricter
+    with parsing(_KIND):  # warnings are silent in here, Pillow's of large pictures too: the limit below is lower
         try:
             picture = Image.open(io.BytesIO(data), formats=_FORMATS)
         except Image.DecompressionBombError as error:
-            raise Unreadable(
-                expected=f"a picture of at most {PIXELS // 1_000_000} million pixels", found="more", remedy="make it smaller"
-            ) from error
-    _check_size(*picture.size)
-    if picture.format in ("JPEG", "MPO"):
+            raise _too_large("more") from error
+    if picture.width * picture.height <= PIXELS and picture.format in ("JPEG", "MPO"):
         picture.draft("RGB", (_SIDE, _SIDE))  # a large one is unpacked at half its size or less
-    if picture.format != "TIFF":
+    number = 0
+    while number < _FRAMES:
+        if picture.width * picture.height > PIXELS:
+            raise _too_large(f"{picture.width} x {picture.height}")
         yield picture
-        return
-    for frame, _ in zip(ImageSequence.Iterator(picture), range(_FRAMES), strict=False):
-        _check_size(*frame.size)
-        yield frame
+        number += 1
+        with parsing(_KIND):
+            if picture.format != "TIFF" or number == getattr(picture, "n_frames", 1):
+                return
+            picture.seek(number)
+
+
+def _too_large(found: str) -> Unreadable:
+    return Unreadable(
+        expected=f"a picture of at most {PIXELS // 1_000_000} million pixels", found=found, remedy="make it smaller"
+    )
 
 
 def _plain(picture: Image.Image) -> Image.Image:

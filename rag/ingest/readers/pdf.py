@@ -54,10 +54,10 @@ def read(data: bytes) -> Page:
         reader = PdfReader(io.BytesIO(data))
         _unlock(reader)
         pages = [_lines(page) for page, _ in zip(reader.pages, range(_PAGES), strict=False)]
-        body = _body([line for page in pages for line in page if line.text])
-        pages = [lines if any(line.text for line in lines) else _scanned(reader.pages[i], body) for i, lines in enumerate(pages)]
         info = reader.metadata
         meta = described(clean(info.title or "").strip(), clean(str(info.get("/Keywords", "")))) if info else {}
+    body = _body([line for page in pages for line in page if line.text])
+    pages = [lines if any(line.text for line in lines) else _scanned(reader.pages[i], body) for i, lines in enumerate(pages)]
     if not any(line.text for page in pages for line in page):
         raise Unreadable(
             expected="a PDF with text in it",

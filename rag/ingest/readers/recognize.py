@@ -122,7 +122,7 @@ def _engine(threads: int) -> Any:  # noqa: ANN401 - rapidocr ships no types
     folder = Path(spec.origin or "").parent / "models" if spec else Path()
     for part, name in _MODELS.items():
         if not (folder / name).is_file():
-            raise ModelMissing(expected=f"{name} in the package rapidocr", found="none", remedy="pip install rapidocr==3.10.0")
+            raise ModelMissing(expected=f"{name} in the package rapidocr", found="none", remedy="install it again")
         with flag_override(engine.cfg, "allow_objects", True):
             engine.cfg[part].session = onnxruntime.InferenceSession(
                 str(folder / name), options, providers=["CPUExecutionProvider"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from PIL import Image
 from pypdf import PageObject
 
 from rag.errors import Unreadable
@@ -18,12 +19,21 @@ _PICTURES = 50  # some scanners cut a page into strips
 def parts(page: PageObject) -> list[Part]:
     """Headings and texts of the page's pictures, in the order of the file; one that cannot be unpacked has none."""
     found: list[Part] = []
-    for name in _pictures(page)[:_PICTURES]:
-        with suppress(Unreadable), parsing("a picture"):
-            picture = page.images[name].image
-            if picture is not None:
-                found += seen(picture.rotate(-page.rotation, expand=True) if page.rotation else picture)
+    names: list[str] = []
+    with suppress(Unreadable), parsing("a page's pictures"):
+        names = _pictures(page)[:_PICTURES]
+    for name in names:
+        with suppress(Unreadable):
+            picture = _unpacked(page, name)
+            found += seen(picture) if picture else ()
     return found
+
+
+def _unpacked(page: PageObject, name: str) -> Image.Image | None:
+    """The picture as the page shows it."""
+    with parsing("a picture"):
+        picture = page.images[name].image
+        return picture.rotate(-page.rotation, expand=True) if picture and page.rotation else picture
 
 
 def _pictures(page: PageObject) -> list[str]:
