@@ -19,7 +19,7 @@ _MODELS = {"Det": "PP-OCRv6_det_small.onnx", "Rec": "PP-OCRv6_rec_small.onnx"}
 _SIDE = 2000  # pixels of the longer side that is searched for text
 _LEAST = 736  # ... and at least so many, so that small print is found
 _SURE = 0.6  # below this a line is more likely a pattern than text
-_READS_WELL = 0.8  # mean score of a picture that stands upright; upside down it is about 0.5
+_READS_WELL = 0.8  # mean score of a picture that stands upright; upside down it is 0.55 to 0.75
 _threads = 0
 
 
