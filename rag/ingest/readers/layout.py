@@ -40,7 +40,7 @@ def parts(boxes: Sequence[Box]) -> list[Part]:
         return []
     usual = statistics.median_low(box.height for box in boxes for _ in range(1 + len(box.text) // 10))
     found: list[Part] = []
-    heading, blocks = "", [""]
+    heading, blocks = "", list[str]()
     for column in _columns(boxes):
         for block in _blocks(column, usual):
             if block.heading:
@@ -70,7 +70,7 @@ def _columns(boxes: Sequence[Box]) -> list[list[Box]]:
     """Stretches in reading order: where a gutter runs down with prose on both sides, what is left of it comes first."""
     rows = _rows(boxes)
     best: tuple[int, int, float] = (0, 0, 0.0)  # first row, row after the last, gutter
-    for at in {box.left for box in boxes}:
+    for at in sorted({box.left for box in boxes}):
         for start, end in _runs(rows, at):
             run = [box for row in rows[start:end] for box in row]
             if end - start > best[1] - best[0] and _prose(*_sides(run, at)):
