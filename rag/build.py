@@ -47,7 +47,9 @@ def run_ingest(
     """
     from rag.index.catalog import Catalog
     from rag.ingest.flow import Chunking, ingest
+    from rag.ingest.readers import recognize
 
+    recognize.limit(settings.models.threads)
     chunking = Chunking(settings.chunk.tokens, settings.chunk.overlap)
     with Catalog(settings.home / CATALOG) as catalog:
         embedder = embedder or build_embedder(settings)

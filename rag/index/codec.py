@@ -28,6 +28,8 @@ def encode(chunk: Chunk) -> str:
     """Everything but the text, as canonical JSON: equal chunks give equal strings."""
     fields = asdict(chunk)
     del fields["text"]
+    if not chunk.url:
+        del fields["url"]  # as in the indexes from before there was one
     return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=date.isoformat)
 
 
