@@ -19,6 +19,7 @@ LEVELS = (
     STAGES,
     {"loading", "keeping", "terminal"},
     {"build"},
+    {"assistant"},
     {"searching", "upkeep", "__main__", "evaluate", "ui"},
     {"tune"},
 )
