@@ -7,7 +7,7 @@ import re
 import yaml
 
 from rag.errors import Unreadable
-from rag.ingest.clean import decode
+from rag.ingest.clean import clean, decode
 from rag.ingest.metadata import KEYS
 from rag.ingest.readers.content import Page
 
@@ -40,4 +40,4 @@ def _front_matter(block: str) -> dict[str, str]:
     if not isinstance(loaded, dict):
         return {}
     values = {str(key).strip().casefold().replace("-", "_").replace(" ", "_"): value for key, value in loaded.items()}
-    return {key: values[key].strip() for key in KEYS if isinstance(values.get(key), str)}
+    return {key: clean(values[key]).strip() for key in KEYS if isinstance(values.get(key), str)}
