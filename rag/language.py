@@ -26,8 +26,10 @@ _UNSEEN = dict.fromkeys(
         0xFEFF, *range(0xFFF9, 0xFFFC), *range(0xD800, 0xE000), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE0080),
     ]
 )  # fmt: skip
-_VARIANTS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"  # one picks the form of the character before it
-_LONE_VARIANT = re.compile(f"(?<![^\\s{_VARIANTS}])[{_VARIANTS}]|(?<=[A-Za-z{_VARIANTS}])[{_VARIANTS}]+")
+_VARIANTS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"  # one picks the form of the character before it, which is never a letter of ours
+_LONE_VARIANT = re.compile(
+    f"(?<![^\\x00-\\x7f{_VARIANTS}])[{_VARIANTS}]+(?!\u20e3)"
+)  # but 1, U+FE0F, U+20E3 is the emoji of a key
 # Persian, Indian scripts and emoji need a joiner or its opposite, English and Chinese never do.
 _LONE_JOINER = re.compile("(?<![^\x00-\x7f])[\u200c\u200d]+(?![^\x00-\x7f])|(?<=[\u200c\u200d])[\u200c\u200d]+")
 

@@ -14,7 +14,7 @@ from rag.errors import Unreadable
 from rag.ingest.clean import clean, decode
 from rag.ingest.metadata import KEYS, language_code
 from rag.ingest.readers.content import Page
-from rag.ingest.readers.unseen import drop_unseen, read_styles
+from rag.ingest.readers.unseen import drop_unseen, read_styles, without_white_formulas
 from rag.ingest.site import is_web
 from rag.language import HAN
 
@@ -66,9 +66,10 @@ def convert(markup: str) -> Page:
     heading = main.find("h1") or soup.find("h1")
     title = _line(heading) if heading else name
     _tidy(main)
-    lines = clean(_converter.convert_soup(main)).split("\n")
+    markdown, white = without_white_formulas(clean(_converter.convert_soup(main)))
+    lines = markdown.split("\n")
     text = _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines))
-    return Page(text.strip("\n"), {"title": title} | meta, hidden)
+    return Page(text.strip("\n"), {"title": title} | meta, hidden + white)
 
 
 _converter = MarkdownConverter(

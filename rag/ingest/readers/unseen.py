@@ -34,6 +34,12 @@ _COMPOUND = re.compile(r"(?:\*|[a-z][a-z0-9-]*)?(?:[.#][\w-]+)*", re.IGNORECASE)
 _TOKEN = re.compile(r"[.#]?[\w-]+")
 _LENGTH = re.compile(r"(-?\d*\.?\d+)(px|pt|r?em|%)?")
 _PIXELS = {"px": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "%": 10.0, None: 1.0}  # a rough measure will do
+_GROUP = r"\{(?:[^{}]|\{[^{}]{0,500}\}){0,2000}\}"
+_WHITE = re.compile(
+    rf"\\(?:text)?color\s{{0,9}}\{{\s{{0,9}}(?:white|transparent|#fff(?:fff)?)\s{{0,9}}\}}\s{{0,9}}(?:{_GROUP}|[^{{}}$\n]{{0,2000}})"
+    rf"|\\[hv]?phantom\s{{0,9}}{_GROUP}",
+    re.IGNORECASE,
+)
 _NOTHING = re.compile(r"rect\((?:[01](?:px)?[\s,]*){4}\)|inset\((?:50|[6-9]\d|100)%.*\)|circle\(0.*\)|scale\(0(?:[,\s]+0)?\)")
 _MOVED = re.compile(r"translate(?:x|y|3d)?\(\s*(-\d+\.?\d*(?:px|r?em)?)")
 
@@ -104,6 +110,20 @@ def drop_unseen(soup: BeautifulSoup, styles: Styles) -> int:
                 dropped += _characters(child)
                 child.replace_with(" ")
     return dropped
+
+
+def is_unseen(tag: Tag | None) -> bool:
+    """Whether text in this one element, on a white page, would not be seen."""
+    if tag is None:
+        return False
+    style = Styles().of(tag)
+    return tag.name in ("script", "style") or _is_hidden(tag, style) or not _inherit(tag, style, _Ink()).is_seen
+
+
+def without_white_formulas(text: str) -> tuple[str, int]:
+    """`text` without what TeX prints in white or leaves blank; how many characters that were."""
+    kept = _WHITE.sub("", text)
+    return kept, len(text) - len(kept)
 
 
 def hides(style: Style) -> bool:
