@@ -13,13 +13,11 @@ from contextlib import closing
 from pathlib import Path
 
 import docx
-import httpx
 import pytest
 from answering import GOOD_EN, chunk, make_parts
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
-from standin import StandIn, serving
 from test_ingest_flow import Shop
 
 from rag.answer.contract import as_dict
