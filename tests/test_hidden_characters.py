@@ -18,6 +18,7 @@ from answering import GOOD_EN, chunk, make_parts
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
+from indexing import write_here
 from test_ingest_flow import Shop
 
 from rag.answer.contract import as_dict
@@ -73,6 +74,7 @@ def everywhere() -> str:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
+    monkeypatch.setattr(draft, "write_apart", write_here)
 
 
 def stored(shop: Shop) -> str:

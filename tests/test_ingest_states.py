@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from indexing import write_here
 
 from rag.errors import CorpusEmpty, HomeError
 from rag.fakes import HashEmbedder
@@ -55,12 +56,19 @@ SEAMS: tuple[tuple[Any, str], ...] = (
     (Generations, "make_live"),
     (Generations, "prune"),
     (sqlite3, "connect"),
+    (Catalog, "put"),
+    (Catalog, "keep"),
+    (Catalog, "enlist"),
+    (Catalog, "terms"),
+    (Catalog, "prune"),
 )
-STAGES = ("read", "chunk", "embed", "write", "check")
+STAGES = ("read", "embed", "write", "check")
 
 CHILD = """
 import sys
 from pathlib import Path
+sys.path.insert(0, sys.argv[5])
+from indexing import write_here
 from rag.fakes import HashEmbedder
 from rag.index import draft
 from rag.index.canary import find_problems
@@ -68,6 +76,7 @@ from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.ingest.flow import Chunking, ingest
 draft.examine = lambda folder, count: find_problems(folder)
+draft.write_apart = write_here
 folder, stage, tokens, overlap = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 def progress(seen, done, total):
     if seen == stage:
@@ -88,6 +97,7 @@ Said = set[tuple[str, str]]  # (document, word); every sentence that a file ever
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
+    monkeypatch.setattr(draft, "write_apart", write_here)
 
 
 class Shop(RuleBasedStateMachine):
@@ -214,8 +224,8 @@ class Shop(RuleBasedStateMachine):
     @rule(stage=st.sampled_from(STAGES))
     @precondition(lambda self: LONG and self.files)
     def kill_for_real(self, stage: str) -> None:
-        sizes = [str(self.chunking.tokens), str(self.chunking.overlap)]
-        done = subprocess.run([sys.executable, "-c", CHILD, str(self.folder), stage, *sizes], capture_output=True, check=False)
+        arguments = [str(self.folder), stage, str(self.chunking.tokens), str(self.chunking.overlap), str(Path(__file__).parent)]
+        done = subprocess.run([sys.executable, "-c", CHILD, *arguments], capture_output=True, check=False)
         assert done.returncode in (0, -signal.SIGKILL), done.stderr.decode()
         self.survived()
 
