@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator
 
 import yaml
-from bs4 import BeautifulSoup
 
 from rag.errors import Unreadable
 from rag.ingest.clean import clean, decode
@@ -68,7 +67,7 @@ def _hidden(text: str) -> Iterator[tuple[int, int]]:
                 text = text.replace("<!--", "    ")
                 continue
             at = end + len("-->")
-        elif tag[1] or not _TELLING.search(tag[0]) or not is_unseen(BeautifulSoup(tag[0], "html.parser").find()):
+        elif tag[1] or not _TELLING.search(tag[0]) or not is_unseen(tag[0]):
             continue
         else:
             at = _end(text, tag[2].casefold(), at)

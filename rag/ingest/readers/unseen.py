@@ -40,7 +40,7 @@ _WHITE = re.compile(
     rf"|\\[hv]?phantom\s{{0,9}}{_GROUP}",
     re.IGNORECASE,
 )
-_NOTHING = re.compile(r"rect\((?:[01](?:px)?[\s,]*){4}\)|inset\((?:50|[6-9]\d|100)%.*\)|circle\(0.*\)|scale\(0(?:[,\s]+0)?\)")
+_NOTHING = re.compile(r"rect\((?:[01](?:px)?[\s,]*){4}\)|inset\((?:[5-9]\d|100)%|circle\(0(?![.\d])|scale\(0(?:[,\s]+0)?\)")
 _MOVED = re.compile(r"translate(?:x|y|3d)?\(\s*(-\d+\.?\d*(?:px|r?em)?)")
 
 
@@ -112,8 +112,10 @@ def drop_unseen(soup: BeautifulSoup, styles: Styles) -> int:
     return dropped
 
 
-def is_unseen(tag: Tag | None) -> bool:
-    """Whether text in this one element, on a white page, would not be seen."""
+@functools.lru_cache(maxsize=1000)
+def is_unseen(start: str) -> bool:
+    """Whether text in the element of this start tag, on a white page, would not be seen."""
+    tag = BeautifulSoup(start, "html.parser").find()
     if tag is None:
         return False
     style = Styles().of(tag)
