@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from rag import build, loading, settings
+from rag.audit.commands import auditing
 from rag.errors import HomeError, ShoptalkError
 from rag.evaluate.commands import evaluation
 from rag.ingest.report import IngestReport
@@ -32,6 +33,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(evaluation, name="eval")
 app.add_typer(tuning, name="tune")
 app.add_typer(verbs)
+app.add_typer(auditing)
 
 
 @app.command()

@@ -19,7 +19,7 @@ LEVELS = (
     STAGES,
     {"loading", "terminal"},
     {"build"},
-    {"searching", "__main__", "evaluate", "ui"},
+    {"searching", "audit", "__main__", "evaluate", "ui"},
     {"tune"},
 )
 TUNE = {

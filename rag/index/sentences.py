@@ -66,6 +66,14 @@ class Sentences:
             best[:, held] = np.maximum.reduceat(scores, firsts, axis=1)
         return best
 
+    def places(self, row: int) -> range:
+        """Where the sentences of a chunk are, in the order of rag.language.statements; `row` as in cosines()."""
+        return range(int(self._starts[row]), int(self._starts[row + 1]))
+
+    def vectors(self, places: Rows) -> Vectors:
+        """Shape (len(places), dimension): of the sentences in these places."""
+        return self._vectors[places].astype(np.float32)
+
     def hashes(self) -> Iterator[str]:
         """sha256 of every sentence, hex."""
         return (hash.decode() for hash in self._hashes)

@@ -1,0 +1,205 @@
+"""Documents that state different figures for the same thing.
+
+Two sentences contradict each other if each, with the other's figures, would say what the other says (rag.answer.compare), and
+neither does as it stands. What they name, and where they stand, must agree: "it takes 3 days" says little by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.answer.align import pair_up, same
+from rag.answer.compare import Points, Source, beside, fitted
+from rag.answer.statements import Clause, Mark, clauses
+from rag.audit.nearness import Readers, near, numbered
+from rag.index.sentences import Sentences
+from rag.language import detect, statements
+from rag.ports import Rows, Vectors
+from rag.retrieve.entities import Entities
+from rag.types import Chunk, Kind
+
+NEAR = 0.6  # cosine of two sentences
+ABOUT = 0.5  # cosine of the passages they stand in
+COST = 2.5  # weight of what a sentence with the other's figures may still differ in
+SHARED = 0.5  # of the words of each clause, by weight, what the other sentence must say
+BRIEF = 2.0  # weight of shared words below which a clause hangs on its passage: "it starts on 1 May"
+CLOSE = 0.75  # cosine of the passages of such clauses, unless both name what they are about
+KINDS = frozenset({"number", "date", "time", "phone"})
+_LISTED = (Kind.PRODUCT, Kind.ROW)
+_ASKING = ("?", "？", "吗")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+Unit = tuple[str, str]  # kind and unit of a quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Saying:
+    """chunk.text[start:end], a sentence with a figure in it; `about` are the ids of what it names, or else its headings."""
+
+    chunk: Chunk
+    place: int  # of its vector
+    start: int
+    end: int
+    clauses: tuple[Clause, ...]
+    about: frozenset[str]
+    numbers: frozenset[str]  # that are parts of names
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return self.chunk.text[self.start : self.end]
+
+    def unit(self, mark: Mark) -> Unit | None:
+        """What a mark measures; None if it is no figure."""
+        quantity = mark.quantity
+        if quantity is None or quantity.kind not in KINDS or (not quantity.unit and quantity.written in self.numbers):
+            return None
+        return quantity.kind, quantity.unit
+
+    @property
+    def units(self) -> frozenset[Unit]:
+        """What its figures measure."""
+        return frozenset(unit for clause in self.clauses for mark in clause if (unit := self.unit(mark)))
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Two sentences that cannot both be right. `later` is the document that answers go by: the one in force since later."""
+
+    one: Saying
+    other: Saying
+    cost: float  # what they differ in besides the figures; the least is the surest
+
+    @property
+    def later(self) -> str:
+        """Empty if both are in force since the same day."""
+        since = [saying.chunk.facets.valid_from or date.min for saying in (self.one, self.other)]
+        return "" if since[0] == since[1] else (self.one if since[0] > since[1] else self.other).chunk.document
+
+
+def conflicts(chunks: Sequence[Chunk], vectors: Vectors, sentences: Sentences, entities: Entities, today: date) -> list[Conflict]:
+    """The surest first; of what has ended before today, none. `vectors` are the chunks', in their order, that of their ids."""
+    found = [
+        (row, saying)
+        for row, chunk in enumerate(chunks)
+        if (chunk.facets.valid_to or today) >= today
+        for saying in sayings(chunk, sentences.places(row), entities)
+    ]
+    rows, told = np.array([row for row, _ in found], np.intp), [saying for _, saying in found]
+    readers, about = Readers(chunks), numbered(saying.about or "" for saying in told)
+    listed = np.array([saying.chunk.kind in _LISTED for saying in told], bool)
+    units = _units(told)
+
+    def keep(ones: Rows, others: Rows) -> NDArray[np.bool_]:
+        kept = (about[ones] == about[others]) & ((about[ones] > 0) | ~(listed[ones] | listed[others]))
+        kept &= ((units[ones] & units[others]) > 0) & readers.meet(rows[ones], rows[others])
+        kept[kept] = np.einsum("ij,ij->i", vectors[rows[ones[kept]]], vectors[rows[others[kept]]]) >= ABOUT
+        return np.asarray(kept, bool)
+
+    places = np.array([saying.place for saying in told], np.intp)
+    judged = []
+    for one, other in near(sentences.vectors(places), NEAR, keep) if told else []:
+        is_close = bool(told[one].about) or float(vectors[rows[one]] @ vectors[rows[other]]) >= CLOSE
+        if (cost := differing(told[one], told[other], is_close)) is not None:
+            judged.append(Conflict(told[one], told[other], cost))
+    return sorted(judged, key=lambda conflict: (conflict.cost, conflict.one.chunk.id, conflict.other.chunk.id))
+
+
+def sayings(chunk: Chunk, places: Sequence[int], entities: Entities) -> Iterator[Saying]:
+    """The sentences of a chunk that state a figure; `places` are those of their vectors."""
+    about = frozenset(entities.ids(" > ".join((chunk.title, *chunk.headings)))) | ({chunk.facets.product} - {""})
+    for place, text in zip(places, statements(chunk.text, chunk.label), strict=True):
+        start = chunk.text.find(text)
+        if start < 0 or text.endswith(_ASKING) or text.startswith("#"):
+            continue
+        named = entities.mentioned(text)
+        numbers = frozenset(number for name in named for number in _NUMBER.findall(name))
+        about_it = frozenset(id for ids in named.values() for id in ids) or about
+        saying = Saying(chunk, place, start, start + len(text), clauses(text), about_it, numbers)
+        if saying.units:
+            yield saying
+
+
+def differing(one: Saying, other: Saying, is_close: bool) -> float | None:
+    """What two sentences differ in besides figures, at most COST; None if it is more, or if their figures agree.
+
+    `is_close`: they are known to be about the same thing, so that few words in common are enough.
+    """
+    weights = fitted()[detect(one.text) or "en"]
+    mine, theirs = (Source.of(saying.chunk, saying.start, saying.end) for saying in (one, other))
+    costs = [COST + 1]
+    for clause, another in product(one.clauses, other.clauses):
+        lent, back = _lent(clause, one, another, other), _lent(another, other, clause, one)
+        agree = min(_cost(clause, theirs, weights), _cost(another, mine, weights)) <= 0
+        if agree or lent == clause or _is_another_case(clause, lent) or not _tells(clause, one, another, other, is_close):
+            continue
+        said, said_back = (*_led(clause, one), lent), (*_led(another, other), back)
+        costs.append(max(_cost(part, theirs, weights) for part in said))
+        costs[-1] = max(costs[-1], *(_cost(part, mine, weights) for part in said_back))
+    return round(min(costs), 2) if min(costs) <= COST else None
+
+
+def _led(clause: Clause, saying: Saying) -> tuple[Clause, ...]:
+    """The clause before, if it states no figure: "in the winter sale" says when the rest holds."""
+    before = saying.clauses[: saying.clauses.index(clause)][-1:]
+    return tuple(lead for lead in before if not any(map(saying.unit, lead)))
+
+
+def _is_another_case(clause: Clause, lent: Clause) -> bool:
+    """Whether figures of each of several units differ: 5 % from 10 pieces, and 8 % from 25."""
+    pairs = [(mark.quantity, given.quantity) for mark, given in zip(clause, lent, strict=True) if mark.quantity]
+    units = {mark.unit for mark, _ in pairs}
+    return len(units) > 1 and units == {mark.unit for mark, given in pairs if mark != given}
+
+
+def _tells(clause: Clause, one: Saying, another: Clause, other: Saying, is_close: bool) -> bool:
+    """Whether each clause has enough words in common with the other sentence to be about the same thing."""
+    shared, back = _shared(clause, other), _shared(another, one)
+    return min(shared[0], back[0]) >= SHARED and (is_close or min(shared[1], back[1]) >= BRIEF)
+
+
+def _lent(clause: Clause, saying: Saying, another: Clause, other: Saying) -> Clause:
+    """The clause with the other's figures: the first of a unit for the first, the second for the second."""
+    figures: dict[Unit, list[Mark]] = defaultdict(list)
+    for mark in reversed(another):
+        if unit := other.unit(mark):
+            figures[unit].append(mark)
+    lent = []
+    for mark in clause:
+        unit = saying.unit(mark)
+        if (
+            unit
+            and mark.quantity
+            and figures[unit]
+            and (given := figures[unit].pop().quantity)
+            and not same(mark.quantity, given)
+        ):
+            mark = replace(mark, value=given.written or given.value, quantity=given)
+        lent.append(mark)
+    return tuple(lent)
+
+
+def _shared(clause: Clause, other: Saying) -> tuple[float, float]:
+    """The share, by weight, of the clause's words that the other sentence says, and their weight."""
+    pairs = pair_up(clause, [mark for another in other.clauses for mark in another])
+    shared = sum(clause[index].weight for index in pairs if clause[index].kind == "word")
+    whole = sum(mark.weight for mark in clause if mark.kind == "word")
+    return shared / whole if whole else 0.0, shared
+
+
+def _cost(clause: Clause, source: Source, weights: Points) -> float:
+    """Nothing is said besides up to zero; see rag.answer.compare.carries."""
+    return float(weights @ beside(clause, source, weights) + weights[0])
+
+
+def _units(told: Sequence[Saying]) -> NDArray[np.int64]:
+    """One bit for each unit of a sentence's figures; some units share one."""
+    bits: dict[Unit, int] = {}
+    return np.array([sum({1 << bits.setdefault(unit, len(bits) % 62) for unit in saying.units}) for saying in told], np.int64)
