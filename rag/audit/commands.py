@@ -34,17 +34,26 @@ def report(
 
     chosen = load(home=home)
     day = chosen.answer.today or date.today()
-    if html and not html.parent.is_dir():
-        raise DataError(expected=f"a folder at {html.parent}", found="none", remedy="make it, or name another file with --html")
+    if html:
+        _write(html, "")  # now, not when all the work is done
     with build.searching(chosen) as (search, generation), progress_bar() as progress:
         found = audit(search, generation, day, sample, chosen.retrieve.passages, within, progress)
     if html:
-        html.write_text(page(found), encoding="utf-8")
+        _write(html, page(found))
     if as_json:
         typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
     else:
         _show(*tables(found))
     raise typer.Exit(1 if strict and not found.is_clean else 0)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(
+            expected=f"a file that can be written at {path}", found=str(error.strerror), remedy="name another with --html"
+        ) from error
 
 
 def _show(*parts: object) -> None:
@@ -55,4 +64,5 @@ def _show(*parts: object) -> None:
     if not console.is_terminal:
         console = Console(markup=False, highlight=False, width=160)
     for part in parts:
-        console.print(part) if part else None
+        if part:
+            console.print(part)

@@ -114,7 +114,8 @@ def conflicts(chunks: Sequence[Chunk], vectors: Vectors, sentences: Sentences, e
 
 def sayings(chunk: Chunk, places: Sequence[int], entities: Entities) -> Iterator[Saying]:
     """The sentences of a chunk that state a figure; `places` are those of their vectors."""
-    about = frozenset(entities.ids(" > ".join((chunk.title, *chunk.headings)))) | ({chunk.facets.product} - {""})
+    head = chunk.text if chunk.kind is Kind.ROW else " > ".join((chunk.title, *chunk.headings))  # a row's title is its table's
+    about = frozenset(entities.ids(head)) | ({chunk.facets.product} - {""})
     for place, text in zip(places, statements(chunk.text, chunk.label), strict=True):
         start = chunk.text.find(text)
         if start < 0 or text.endswith(_ASKING) or text.startswith("#"):
@@ -138,11 +139,12 @@ def differing(one: Saying, other: Saying, is_close: bool) -> float | None:
     for clause, another in product(one.clauses, other.clauses):
         lent, back = _lent(clause, one, another, other), _lent(another, other, clause, one)
         agree = min(_cost(clause, theirs, weights), _cost(another, mine, weights)) <= 0
-        if agree or lent == clause or _is_another_case(clause, lent) or not _tells(clause, one, another, other, is_close):
+        if agree or lent == clause or _is_another_case(clause, lent):
             continue
         said, said_back = (*_led(clause, one), lent), (*_led(another, other), back)
-        costs.append(max(_cost(part, theirs, weights) for part in said))
-        costs[-1] = max(costs[-1], *(_cost(part, mine, weights) for part in said_back))
+        if _is_same_thing(_shared(said, other), _shared(said_back, one), is_close):
+            own, others = ([_cost(part, theirs, weights) for part in said], [_cost(part, mine, weights) for part in said_back])
+            costs.append(max(*own, *others))
     return round(min(costs), 2) if min(costs) <= COST else None
 
 
@@ -159,9 +161,8 @@ def _is_another_case(clause: Clause, lent: Clause) -> bool:
     return len(units) > 1 and units == {mark.unit for mark, given in pairs if mark != given}
 
 
-def _tells(clause: Clause, one: Saying, another: Clause, other: Saying, is_close: bool) -> bool:
-    """Whether each clause has enough words in common with the other sentence to be about the same thing."""
-    shared, back = _shared(clause, other), _shared(another, one)
+def _is_same_thing(shared: tuple[float, float], back: tuple[float, float], is_close: bool) -> bool:
+    """Whether each side has enough words in common with the other, by share and by weight."""
     return min(shared[0], back[0]) >= SHARED and (is_close or min(shared[1], back[1]) >= BRIEF)
 
 
@@ -186,11 +187,11 @@ def _lent(clause: Clause, saying: Saying, another: Clause, other: Saying) -> Cla
     return tuple(lent)
 
 
-def _shared(clause: Clause, other: Saying) -> tuple[float, float]:
-    """The share, by weight, of the clause's words that the other sentence says, and their weight."""
-    pairs = pair_up(clause, [mark for another in other.clauses for mark in another])
-    shared = sum(clause[index].weight for index in pairs if clause[index].kind == "word")
-    whole = sum(mark.weight for mark in clause if mark.kind == "word")
+def _shared(said: Sequence[Clause], other: Saying) -> tuple[float, float]:
+    """The share, by weight, of the clauses' words that the other sentence says, and their weight."""
+    marks = [mark for clause in other.clauses for mark in clause]
+    whole = sum(mark.weight for clause in said for mark in clause if mark.kind == "word")
+    shared = sum(clause[at].weight for clause in said for at in pair_up(clause, marks) if clause[at].kind == "word")
     return shared / whole if whole else 0.0, shared
 
 
