@@ -115,6 +115,15 @@ def test_a_document_does_not_contradict_itself() -> None:
     assert not found(page(LABEL), replace(page(DEARER), id="one.md#2"))
 
 
+def test_what_many_documents_repeat_is_told_once() -> None:
+    many = [page(LABEL, f"{number}.md") for number in range(9)]
+    [conflict] = found(*many, page(DEARER, "other.md"))
+    assert {saying.text for saying in conflict.both} == {LABEL, DEARER}
+    in_one_of_them = replace(page(DEARER, "0.md"), id="0.md#2")
+    [conflict] = found(*many, in_one_of_them)
+    assert {saying.chunk.document for saying in conflict.both} == {"0.md", "1.md"}
+
+
 def test_the_one_in_force_since_later_is_told() -> None:
     [undecided] = found(page(LABEL), page(DEARER, "two.md"))
     [decided] = found(page(LABEL, valid_from=date(2026, 1, 1)), page(DEARER, "two.md"))

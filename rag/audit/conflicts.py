@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import product
@@ -66,7 +66,13 @@ class Saying:
     @property
     def units(self) -> frozenset[Unit]:
         """What its figures measure."""
-        return frozenset(unit for clause in self.clauses for mark in clause if (unit := self.unit(mark)))
+        return frozenset((kind, unit) for kind, unit, _ in self.figures)
+
+    @property
+    def figures(self) -> frozenset[tuple[str, str, str]]:
+        """Kind, unit and value of each."""
+        marks = [mark for clause in self.clauses for mark in clause]
+        return frozenset((*unit, mark.quantity.value) for mark in marks if mark.quantity and (unit := self.unit(mark)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,38 +84,47 @@ class Conflict:
     cost: float  # what they differ in besides the figures; the least is the surest
 
     @property
+    def both(self) -> tuple[Saying, Saying]:
+        """The two."""
+        return self.one, self.other
+
+    @property
     def later(self) -> str:
         """Empty if both are in force since the same day."""
-        since = [saying.chunk.facets.valid_from or date.min for saying in (self.one, self.other)]
+        since = [saying.chunk.facets.valid_from or date.min for saying in self.both]
         return "" if since[0] == since[1] else (self.one if since[0] > since[1] else self.other).chunk.document
 
 
 def conflicts(chunks: Sequence[Chunk], vectors: Vectors, sentences: Sentences, entities: Entities, today: date) -> list[Conflict]:
-    """The surest first; of what has ended before today, none. `vectors` are the chunks', in their order, that of their ids."""
-    found = [
+    """The surest first, each two sentences once, wherever they stand; of what has ended before today, none.
+
+    `vectors` are the chunks', in their order, that of their ids.
+    """
+    found = _distinct(
         (row, saying)
         for row, chunk in enumerate(chunks)
         if (chunk.facets.valid_to or today) >= today
         for saying in sayings(chunk, sentences.places(row), entities)
-    ]
+    )
     rows, told = np.array([row for row, _ in found], np.intp), [saying for _, saying in found]
     readers, about = Readers(chunks), numbered(saying.about or "" for saying in told)
+    figures = numbered(saying.figures for saying in told)
     listed = np.array([saying.chunk.kind in _LISTED for saying in told], bool)
     units = _units(told)
 
     def keep(ones: Rows, others: Rows) -> NDArray[np.bool_]:
         kept = (about[ones] == about[others]) & ((about[ones] > 0) | ~(listed[ones] | listed[others]))
-        kept &= ((units[ones] & units[others]) > 0) & readers.meet(rows[ones], rows[others])
+        kept &= (figures[ones] != figures[others]) & ((units[ones] & units[others]) > 0) & readers.meet(rows[ones], rows[others])
         kept[kept] = np.einsum("ij,ij->i", vectors[rows[ones[kept]]], vectors[rows[others[kept]]]) >= ABOUT
         return np.asarray(kept, bool)
 
     places = np.array([saying.place for saying in told], np.intp)
-    judged = []
+    judged: dict[frozenset[str], Conflict] = {}
     for one, other in near(sentences.vectors(places), NEAR, keep) if told else []:
         is_close = bool(told[one].about) or float(vectors[rows[one]] @ vectors[rows[other]]) >= CLOSE
         if (cost := differing(told[one], told[other], is_close)) is not None:
-            judged.append(Conflict(told[one], told[other], cost))
-    return sorted(judged, key=lambda conflict: (conflict.cost, conflict.one.chunk.id, conflict.other.chunk.id))
+            judged.setdefault(frozenset((told[one].text, told[other].text)), Conflict(told[one], told[other], cost))
+    return sorted(judged.values(), key=lambda conflict: (conflict.cost, conflict.one.chunk.id, conflict.other.chunk.id))
 
 
 def sayings(chunk: Chunk, places: Sequence[int], entities: Entities) -> Iterator[Saying]:
@@ -126,6 +141,16 @@ def sayings(chunk: Chunk, places: Sequence[int], entities: Entities) -> Iterator
         saying = Saying(chunk, place, start, start + len(text), clauses(text), about_it, numbers)
         if saying.units:
             yield saying
+
+
+def _distinct(found: Iterable[tuple[int, Saying]]) -> list[tuple[int, Saying]]:
+    """A sentence that many documents repeat to the same readers is there once, and a second time from another document."""
+    kept: dict[tuple[object, ...], list[tuple[int, Saying]]] = defaultdict(list)
+    for row, saying in found:
+        own = kept[saying.text, saying.about, saying.chunk.facets, saying.chunk.kind in _LISTED]
+        if not own or (len(own) == 1 and own[0][1].chunk.document != saying.chunk.document):
+            own.append((row, saying))
+    return [pair for own in kept.values() for pair in own]
 
 
 def differing(one: Saying, other: Saying, is_close: bool) -> float | None:

@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from rag.audit.flow import Audit
-from rag.audit.tables import NONE_SAID, headline
+from rag.audit.tables import NONE_SAID, headlines
 from rag.retrieve.explain import STATES
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -20,7 +20,7 @@ def page(audit: Audit) -> str:
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         audit=audit,
-        says={part: headline(audit, part) for part in ("refused", "conflicts", "repeats", "terms", "unfound")},
+        says=headlines(audit),
         groups={group: list(shares) for group, shares in groupby(audit.intake.shares, key=lambda share: share.group)},
         none_said=NONE_SAID,
         whens=[STATES[term.state].format(days=abs(term.days)) for term in audit.terms],
