@@ -1,6 +1,7 @@
 """The command line: `python -m rag VERB`. Results go to stdout, progress and errors to stderr.
 
-Exit codes: 0 done; 1 a verdict failed or an index is damaged; 2 bad input, nothing was done; 3 done, but some input was rejected.
+Exit codes: 0 done; 1 a verdict failed, an index is damaged or `report --strict` found something; 2 bad input, nothing was done;
+3 done, but some input was rejected.
 """
 
 from __future__ import annotations

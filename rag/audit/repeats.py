@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from rapidfuzz import fuzz
 
 from rag.answer.quantities import quantities
 from rag.audit.nearness import Readers, near
 from rag.language import fold
-from rag.ports import Rows, Vectors
+from rag.ports import Vectors
 from rag.types import Chunk
 
 NEAR = 0.9  # cosine of two passages
@@ -32,26 +31,20 @@ def repeats(chunks: Sequence[Chunk], vectors: Vectors) -> list[Repeat]:
 
     To the same readers, in the same language, with the same quantities: translations, and rows of different things, are none.
     """
-    readers = Readers(chunks)
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    def keep(ones: Rows, others: Rows) -> NDArray[np.bool_]:
-        return readers.meet(ones, others)
-
-    texts = [fold(chunk.text) for chunk in chunks]
-    group = {row: row for row in range(len(chunks))}
-    for one, other in near(vectors, NEAR, keep):
-        is_repeat = fuzz.ratio(texts[one], texts[other], score_cutoff=ALIKE) and _measured(chunks[one]) == _measured(
-            chunks[other]
-        )
-        if is_repeat and group[one] != group[other]:
-            joined, left = group[one], group[other]
-            group |= {row: joined for row, its in group.items() if its == left}
+    readers, texts = Readers(chunks), [fold(chunk.text) for chunk in chunks]
+    pairs = [
+        pair
+        for pair in near(vectors, NEAR, readers.meet)
+        if fuzz.ratio(*(texts[row] for row in pair), score_cutoff=ALIKE)
+        and len({quantities(chunks[row].text) for row in pair}) == 1
+    ]
+    joined = np.array(pairs, np.intp).reshape(-1, 2)
+    graph = coo_array((np.ones(len(joined)), (joined[:, 0], joined[:, 1])), shape=(len(chunks), len(chunks)))
     members: dict[int, list[Chunk]] = defaultdict(list)
-    for row, its in group.items():
-        members[its].append(chunks[row])
+    for chunk, group in zip(chunks, connected_components(graph)[1].tolist(), strict=True):
+        members[group].append(chunk)
     found = [Repeat(tuple(sorted(own, key=lambda chunk: -len(chunk.text)))) for own in members.values() if len(own) > 1]
     return sorted(found, key=lambda repeat: -len(repeat.chunks))
-
-
-def _measured(chunk: Chunk) -> frozenset[object]:
-    return quantities(chunk.text)
