@@ -75,7 +75,8 @@ def test_the_same_text_elsewhere_and_a_products_other_language_stand_for_it() ->
         (Kind.FAQ, "Lamps\nAll are bright.", "Lamps"),
         (Kind.PRODUCT, "Lamps\nPrice: 5 EUR", "Lamps"),
         (Kind.PAGE, "# Bright\n\nAll are bright. Some are dim.", "Lamps All are bright."),
-        (Kind.PAGE, "| a | b |\n|---|---|", "Lamps"),
+        (Kind.PAGE, "| Model | Weight |\n|---|---|", "Lamps Model Weight"),
+        (Kind.PAGE, "# Bright", "Lamps"),
     ],
 )
 def test_what_a_chunk_is_asked_by(kind: Kind, text: str, asked: str) -> None:

@@ -52,8 +52,8 @@ def question_of(chunk: Chunk) -> str:
     """A FAQ's question, a product's name; of others the title with the first sentence that is no heading."""
     if chunk.kind in (Kind.FAQ, Kind.PRODUCT):
         return chunk.title
-    said = next((text for text in statements(chunk.text) if not text.startswith(("#", "|"))), "")
-    return f"{chunk.title} {said}".strip()
+    said = next((text for text in statements(chunk.text) if not text.startswith("#")), "")
+    return " ".join(f"{chunk.title} {said}".replace("|", " ").split())
 
 
 def _same(found: Chunk, wanted: Chunk) -> bool:
