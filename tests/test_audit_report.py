@@ -100,9 +100,13 @@ def test_what_stands_in_the_way_is_told_before_the_work(
     capsys: Output,
 ) -> None:
     assert run(monkeypatch, "report", "--html", "nowhere/report.html") == 2
-    assert "expected a file that can be written at nowhere/report.html; found No such file" in capsys.readouterr().err
-    assert run(monkeypatch, "report") == 2
+    assert "expected a file that can be written at nowhere/report.html; found no folder nowhere" in capsys.readouterr().err
+    assert run(monkeypatch, "report", "--html", "corpus") == 2
+    assert "found a folder" in capsys.readouterr().err
+    Path("report.html").write_text("the last one", encoding="utf-8")
+    assert run(monkeypatch, "report", "--html", "report.html") == 2
     assert "a live index" in capsys.readouterr().err
+    assert Path("report.html").read_text(encoding="utf-8") == "the last one"
 
 
 @pytest.mark.model

@@ -34,12 +34,15 @@ def report(
 
     chosen = load(home=home)
     day = chosen.answer.today or date.today()
-    if html:
-        _write(html, "")  # now, not when all the work is done
+    if html and not (html.parent.is_dir() and not html.is_dir()):  # told now, not when all the work is done
+        raise _unwritable(html, "a folder" if html.is_dir() else f"no folder {html.parent}")
     with build.searching(chosen) as (search, generation), progress_bar() as progress:
         found = audit(search, generation, day, sample, chosen.retrieve.passages, within, progress)
     if html:
-        _write(html, page(found))
+        try:
+            html.write_text(page(found), encoding="utf-8")
+        except OSError as error:
+            raise _unwritable(html, str(error.strerror)) from error
     if as_json:
         typer.echo(json.dumps(found.as_dict(), ensure_ascii=False, indent=2))
     else:
@@ -47,13 +50,8 @@ def report(
     raise typer.Exit(1 if strict and not found.is_clean else 0)
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            expected=f"a file that can be written at {path}", found=str(error.strerror), remedy="name another with --html"
-        ) from error
+def _unwritable(path: Path, found: str) -> DataError:
+    return DataError(expected=f"a file that can be written at {path}", found=found, remedy="name another with --html")
 
 
 def _show(*parts: object) -> None:
