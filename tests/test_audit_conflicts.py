@@ -15,6 +15,7 @@ import pytest
 
 from rag.audit.conflicts import Conflict, conflicts
 from rag.index.sentences import Sentences
+from rag.language import statements
 from rag.ports import Embedder, Vectors
 from rag.retrieve.entities import Entities
 from rag.settings import Settings
@@ -52,7 +53,9 @@ def found(*chunks: Chunk, embedder: Embedder | None = None, today: date = TODAY)
     embedder = embedder or Near()
     held = sorted([*chunks, *SHOP], key=lambda chunk: chunk.id)
     vectors = embedder.embed([chunk.search_text for chunk in held])
-    sentences = Sentences.build(held, lambda texts: embedder.embed(texts))
+    said = [statements(chunk.text, chunk.label) for chunk in held]
+    starts = np.cumsum([0, *map(len, said)])
+    sentences = Sentences(starts, embedder.embed([text for own in said for text in own]).astype(np.float16))
     return conflicts(held, vectors, sentences, Entities.of(held, {}), today)
 
 
