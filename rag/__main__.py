@@ -1,6 +1,7 @@
 """The command line: `python -m rag VERB`. Results go to stdout, progress and errors to stderr.
 
-Exit codes: 0 done; 1 a verdict failed or an index is damaged; 2 bad input, nothing was done; 3 done, but some input was rejected.
+Exit codes: 0 done; 1 a verdict failed, an index is damaged or `report --strict` found something; 2 bad input, nothing was done;
+3 done, but some input was rejected.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import typer
 
 from rag import build, keeping, loading, settings
 from rag.assistant import Assistant
+from rag.audit.commands import auditing
 from rag.errors import HomeError, IndexDamaged, IndexMismatch, NoIndex, ShoptalkError
 from rag.evaluate.commands import evaluation
 from rag.ingest.report import IngestReport
@@ -31,6 +33,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(evaluation, name="eval")
 app.add_typer(tuning, name="tune")
 app.add_typer(verbs)
+app.add_typer(auditing)
 app.add_typer(upkeep)
 
 

@@ -20,7 +20,7 @@ LEVELS = (
     {"loading", "keeping", "terminal"},
     {"build"},
     {"assistant"},
-    {"searching", "upkeep", "__main__", "evaluate", "ui"},
+    {"searching", "upkeep", "audit", "__main__", "evaluate", "ui"},
     {"tune"},
 )
 TUNE = {

@@ -181,6 +181,16 @@ class ChromaStore:
         """All chunks, in the order of their ids. Needs load()."""
         return iter(self._chunks)
 
+    def vectors(self) -> Vectors:
+        """Shape (count, dimension): all vectors, in the order of chunks(); a large index's are read from Chroma. Needs load()."""
+        if self._matrix is not None:
+            return self._matrix
+        pages = [([self._row[chunk.id] for chunk in chunks], vectors) for chunks, vectors, _ in self.rows()]
+        matrix = np.empty((len(self._chunks), pages[0][1].shape[1]), np.float32)
+        for rows, vectors in pages:
+            matrix[rows] = vectors
+        return matrix
+
     def count(self) -> int:
         """Number of chunks."""
         return len(self._chunks) or int(self._collection.count())
