@@ -20,8 +20,8 @@ LEVELS = (
     {"loading", "keeping", "terminal"},
     {"build"},
     {"assistant"},
-    {"searching", "upkeep", "audit", "__main__", "evaluate", "ui"},
-    {"tune"},
+    {"searching", "upkeep", "__main__", "evaluate", "ui"},
+    {"audit", "tune"},
 )
 TUNE = {
     "rag/tune/retriever/",

@@ -31,13 +31,14 @@ def report(
     from rag.audit.flow import audit
     from rag.audit.page import page
     from rag.audit.tables import tables
+    from rag.evaluate.gate import last_changes
 
     chosen = load(home=home)
     day = chosen.answer.today or date.today()
     if html and not (html.parent.is_dir() and not html.is_dir()):  # told now, not when all the work is done
         raise _unwritable(html, "a folder" if html.is_dir() else f"no folder {html.parent}")
     with build.searching(chosen) as (search, generation), progress_bar() as progress:
-        found = audit(search, generation, day, sample, chosen.retrieve.passages, within, progress)
+        found = audit(search, generation, last_changes(chosen.home), day, sample, chosen.retrieve.passages, within, progress)
     if html:
         try:
             html.write_text(page(found), encoding="utf-8")

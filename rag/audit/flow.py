@@ -11,6 +11,7 @@ from rag.audit.conflicts import Conflict, Saying, conflicts
 from rag.audit.intake import Intake, intake
 from rag.audit.repeats import Repeat, repeats
 from rag.audit.unfound import Finding, look
+from rag.evaluate.gate import Changes
 from rag.index.opened import Generation
 from rag.ports import Progress
 from rag.retrieve.expiring import Term, expiring
@@ -29,6 +30,7 @@ class Audit:
     conflicts: tuple[Conflict, ...]
     terms: tuple[Term, ...]
     finding: Finding
+    gold: Changes
 
     @property
     def is_clean(self) -> bool:
@@ -46,6 +48,7 @@ class Audit:
                 {"one": _said(conflict.one), "other": _said(conflict.other), "later": conflict.later, "cost": conflict.cost}
                 for conflict in self.conflicts
             ],
+            "gold": asdict(self.gold),
             "within": self.within,
             "terms": [term.as_dict() for term in self.terms],
             "finding": {
@@ -58,7 +61,9 @@ class Audit:
         }
 
 
-def audit(search: Search, generation: Generation, day: date, sample: int, k: int, within: int, progress: Progress) -> Audit:
+def audit(
+    search: Search, generation: Generation, gold: Changes, day: date, sample: int, k: int, within: int, progress: Progress
+) -> Audit:
     """Look for `sample` chunks among the first `k` of a search; the rest is looked at whole. Raises ModelFailed."""
     chunks, vectors = list(generation.store.chunks()), generation.store.vectors()
     progress("compare", 0, 2)
@@ -74,6 +79,7 @@ def audit(search: Search, generation: Generation, day: date, sample: int, k: int
         tuple(contrary),
         tuple(expiring(chunks, day, within)),
         look(search, chunks, sample, k, day, progress),
+        gold,
     )
 
 

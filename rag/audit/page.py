@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from rag.audit.flow import Audit
-from rag.audit.tables import NONE_SAID, headlines
+from rag.audit.tables import NONE_SAID, headlines, worth
 from rag.retrieve.explain import STATES
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -23,5 +23,6 @@ def page(audit: Audit) -> str:
         says=headlines(audit),
         groups={group: list(shares) for group, shares in groupby(audit.intake.shares, key=lambda share: share.group)},
         none_said=NONE_SAID,
+        worths=[worth(change) for change in audit.gold.changes],
         whens=[STATES[term.state].format(days=abs(term.days)) for term in audit.terms],
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rag.audit.conflicts import Conflict, Saying
 from rag.audit.flow import Audit
+from rag.evaluate.gate import Change
 from rag.retrieve.explain import terms_table
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ def tables(audit: Audit) -> Iterator[str | Table]:
     yield says["repeats"]
     groups = [[(chunk.document, snippet(chunk.text)) for chunk in repeat.chunks] for repeat in audit.repeats]
     yield _table(("document", "passage"), *groups)
+    yield says["gold"]
+    asked = [[(one.question, snippet(one.before), snippet(one.after), worth(one))] for one in audit.gold.changes]
+    yield _table(("question", "answered before", "answered now", ""), *asked)
     yield says["terms"]
     if audit.terms:
         yield terms_table(audit.terms)
@@ -52,10 +56,19 @@ def headlines(audit: Audit) -> Mapping[str, str]:
         "conflicts": "Contradictions, sentences of two documents with different figures for the same thing: "
         f"{len(audit.conflicts)}.",
         "repeats": f"Passages that stand in several documents, nearly word for word: {len(audit.repeats)}.",
+        "gold": f"Gold questions answered otherwise than by generation {audit.gold.before}: {len(audit.gold.changes)}."
+        if audit.gold.before
+        else "Gold questions: nothing to compare with yet.",
         "terms": f"What ends or begins within {audit.within} days, or did as lately: {len(audit.terms)}.",
         "unfound": f"Passages out of reach, not among the first {finding.k} that their own words find: {len(finding.unfound)} of "
         f"{finding.looked} looked for, of {finding.among} in force.",
     }
+
+
+def worth(change: Change) -> str:
+    """Whether the answer got better."""
+    by = change.worth_after - change.worth_before
+    return "better" if by > 0 else "worse" if by < 0 else "no better, no worse"
 
 
 def snippet(text: str) -> str:
