@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.errors import DataError
 from rag.settings import Settings
 
 if TYPE_CHECKING:
     from rag.index.generation import Generations
     from rag.record.store import Recorder
 
-CATALOG = "catalog.sqlite"  # below the home
+CATALOG, INDEX, LOCK = "catalog.sqlite", "index", "lock"  # below the home
 
 
 def build_generations(settings: Settings) -> Generations:
@@ -28,6 +32,29 @@ def build_recorder(settings: Settings) -> Recorder:
 
     settings.home.mkdir(parents=True, exist_ok=True)
     return Recorder(settings.database_url or f"sqlite:///{settings.home / 'record.sqlite'}", as_dict)
+
+
+def backup(settings: Settings, target: Path) -> int:
+    """Copy the home into a new folder while it is served, the live generation alone; returns the generation's number.
+
+    The copy is a home: SHOPTALK_HOME=target answers as this one did. Vectors on a Chroma server are not copied; after restoring,
+    an ingest writes them anew from the catalogue. Raises DataError if `target` holds something already, NoIndex, HomeBusy.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise DataError(expected=f"a new folder at {target}", found="something there", remedy="name another one")
+    generations = build_generations(settings)
+    with generations.lock("backup"):
+        number = generations.copy_live(target)
+        for path in sorted(settings.home.glob("*")):
+            if path.suffix == ".sqlite":
+                with closing(sqlite3.connect(path)) as held, closing(sqlite3.connect(target / path.name)) as copy:
+                    held.backup(copy)
+                (target / path.name).chmod(path.stat().st_mode)
+            elif path.is_dir() and path.name != INDEX:
+                shutil.copytree(path, target / path.name)
+            elif path.is_file() and ".sqlite" not in path.name and path.name != LOCK:
+                shutil.copy2(path, target / path.name)
+    return number
 
 
 def left_behind(settings: Settings) -> list[str]:

@@ -1,7 +1,8 @@
-"""Verbs that look after the index: `verify`, `rollback`, `purge`."""
+"""Verbs that look after the home: `verify`, `rollback`, `backup`, `purge`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -37,6 +38,12 @@ def verify(
 def rollback(home: Home = None) -> None:
     """Make the generation before the live one live again."""
     typer.echo(f"generation {keeping.build_generations(load(home=home)).rollback()} is live")
+
+
+@upkeep.command()
+def backup(target: Annotated[Path, typer.Argument(help="A new folder; it will be a home")], home: Home = None) -> None:
+    """Copy the home while it is served: the live generation, the catalogue, the record and the settings fitted there."""
+    typer.echo(f"generation {keeping.backup(load(home=home), target)} and the rest copied to {target}")
 
 
 @upkeep.command()

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from scale import scaled
 
 from rag.fakes import HashEmbedder
 from rag.index.catalog import Catalog
@@ -220,7 +221,7 @@ def test_answers_go_on_while_ingests_run_and_die(small: Shop, tmp_path: Path) ->
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
-    for turn in range(4):
+    for turn in range(scaled(4, 20)):
         start(folder, "mid-write" if turn % 2 else "").wait()
         write_corpus(folder, ("old", "new")[turn % 2], 100)
     done.set()

@@ -7,6 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
+from scale import scaled
 from typer.testing import CliRunner
 
 from rag import build, keeping
@@ -18,7 +19,7 @@ from rag.index.phrases import phrases
 from rag.settings import Settings
 from rag.types import Query
 
-COUNT = 40  # documents, of which half are deleted
+COUNT = scaled(20, 100)  # documents, of which half are deleted
 
 
 def page(number: int, mark: str) -> str:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import indexing
 import numpy as np
@@ -161,11 +162,38 @@ def test_what_does_not_fit_is_refused_before_it_is_touched(home: Path, recipe: R
     assert {file: file.read_bytes() for file in home.rglob("*") if file.is_file()} == before
 
 
-def test_a_newer_manifest_is_refused(home: Path) -> None:
+def _without(*names: str) -> Callable[[dict[str, Any]], None]:
+    def change(manifest: dict[str, Any]) -> None:
+        held = manifest
+        for name in names[:-1]:
+            held = held[name]
+        del held[names[-1]]
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change, open_as, message",
+    [
+        (lambda manifest: None, "hash-48", "the embedder hash-48; found one made with hash-32"),
+        (lambda manifest: manifest.update(schema=4), "hash-32", "schema 3 in .*; found schema 4"),
+        (lambda manifest: manifest.update(schema=2), "hash-32", "schema 3 in .*; found schema 2"),
+        (_without("recipe", "embedder"), "hash-32", "expected a manifest in .* with .*recipe"),
+        (_without("schema"), "hash-32", "expected a manifest in .* with .*schema"),
+    ],
+)
+def test_what_another_version_wrote_is_refused(
+    home: Path, change: Callable[[dict[str, Any]], None], open_as: str, message: str
+) -> None:
     path = home / "index" / "gen-0002" / "manifest.json"
-    path.write_text(path.read_text().replace('"schema": 3', '"schema": 4'))
-    with pytest.raises(IndexMismatch, match="schema 3 in .*; found schema 4"):
-        Generations(home).open("hash-32")
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    before = {file: file.read_bytes() for file in home.rglob("*") if file.is_file()}
+    with pytest.raises((IndexMismatch, IndexDamaged), match=message) as raised:
+        Generations(home).open(open_as)
+    assert "python -m rag ingest" in str(raised.value)
+    assert {file: file.read_bytes() for file in home.rglob("*") if file.is_file() if file.name != "damaged.txt"} == before
 
 
 def _sqlite(statement: str) -> Callable[[Path], None]:

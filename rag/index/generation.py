@@ -39,6 +39,7 @@ from rag.index.manifest import (
     load_manifest,
     load_where,
     save_where,
+    sync_tree,
     write_atomically,
 )
 from rag.index.opened import Generation, read_generation
@@ -164,6 +165,16 @@ class Generations:
                 if free:
                     _remove(folder)
         return len(surplus)
+
+    def copy_live(self, home: Path) -> int:
+        """Copy the live generation into another home, where it is live; returns its number. Raises NoIndex."""
+        number = next(iter(self.folders()))
+        copied = Generations(home)
+        with reading(self._folder(number)):
+            shutil.copytree(self._folder(number), copied._folder(number))
+        sync_tree(copied._folder(number))
+        copied._point_to(number)
+        return number
 
     def folders(self) -> dict[int, Path]:
         """Where the kept generations lie, the live one first. Raises NoIndex."""
