@@ -14,7 +14,13 @@ from datetime import date
 from pathlib import Path
 
 TABLE = Path(__file__).parent / "bench" / "promises.md"
-HEAD = "# Promises under faults\n\nMade by `make soak` on two cores.\n\n| promise | what is done | kept | minutes | on |\n|---|---|---|---|---|\n"
+HEAD = """# Promises under faults
+
+Made by `make soak` on two cores.
+
+| promise | what is done | kept | minutes | on |
+|---|---|---|---|---|
+"""
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,11 @@ class Promise:
 
 
 PROMISES = (
-    Promise("A1", "300 kills of an ingest at random, at most five in a row, and one at each of 19 named instants", ("test_crash.py",),
-            (("SOAK", "1"), ("KILLS", "300"))),
+    Promise("A1", "300 kills of an ingest at random, at most five in a row, and one at each of 19 named instants",
+            ("test_crash.py",), (("SOAK", "1"), ("KILLS", "300"))),
     Promise("A2", "an index damaged in 50 ways and more is refused, and named", ("test_index_generation.py",)),
-    Promise("A3", "4 threads ask while 20 ingests run, 10 of them killed", ("test_crash.py::test_answers_go_on_while_ingests_run_and_die",
-            "test_assistant.py")),
+    Promise("A3", "4 threads ask while 20 ingests run, 10 of them killed",
+            ("test_crash.py::test_answers_go_on_while_ingests_run_and_die", "test_assistant.py")),
     Promise("A4", "28 kinds of damage: the server starts within 60 s and answers as before", ("test_damage.py",)),
     Promise("A5", "50 ingests with one and 50 with ten of a hundred documents changed: disk at most 1.2 times",
             ("test_ingest_flow.py::test_disk_use_follows_the_corpus",)),
@@ -46,8 +52,8 @@ PROMISES = (
     Promise("C18", "files made to hang, crash or starve their reader, among 50 good ones", ("test_bad_files.py",)),
     Promise("C19", "characters and styles that hide text, 1,000 clean lines, 500 naughty strings",
             ("test_hidden_characters.py", "test_naughty_strings.py")),
-    Promise("C22", "200 sequences of 30 changes, ingests, kills and restarts against a dict", ("test_ingest_states.py", "test_degenerate.py"),
-            (("EXAMPLES", "200"), ("STEPS", "30"))),
+    Promise("C22", "200 sequences of 30 changes, ingests, kills and restarts against a dict",
+            ("test_ingest_states.py", "test_degenerate.py"), (("EXAMPLES", "200"), ("STEPS", "30"))),
 )  # fmt: skip
 
 
