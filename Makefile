@@ -6,7 +6,7 @@ RUN := $(BIN)/python -m rag
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help chat ingest test check eval tune bench bench-engine soak format golden clean browser
+.PHONY: help chat ingest test check eval tune bench bench-engine bench-ingest soak format golden clean browser
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ bench: $(VENV)/.ready ## time retrieval over 1,000, 10,000 and 100,000 chunks; t
 bench-engine: $(VENV)/.ready ## hold the generator's replies and time against plain transformers; the table goes to tests/bench/engine.md
 	$(RUN) ingest
 	$(BIN)/python -m tests.bench.engine
+
+bench-ingest: $(VENV)/.ready-dev ## time files to index against LangChain; the table goes to tests/bench/ingest.md
+	$(PIP) --no-deps langchain-huggingface langchain-chroma
+	$(BIN)/python -m tests.bench.ingest
 
 soak: $(VENV)/.ready-dev ## keep the promises about faults at their full figures (hours); the table goes to tests/bench/promises.md
 	$(BIN)/python -m tests.soak
