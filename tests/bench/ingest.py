@@ -3,8 +3,8 @@
 Pages of any number are made of the bundled corpus: its sentences, each with a number of its own, so that none occurs twice. They
 go through `python -m rag ingest`, and through LangChain as its documentation has it: text splitter, HuggingFaceEmbeddings,
 Chroma.add_documents, with Shoptalk's model in float32, at its default size of chunks and at Shoptalk's. Each run is a process of
-its own, one after the other. Shoptalk embeds more of a chunk than its text, its sentences above all; the table says how many texts
-that are. Quality is nDCG@10 of sentences without their last three words, each asked for its page.
+its own, one after the other. Shoptalk embeds more of a chunk than its text, its sentences above all; the table tells how many
+texts. Quality is nDCG@10 of sentences without their last three words, each asked for its page.
 
 python -m tests.bench.ingest [--sizes 1000 10000] [--against 1000]
 """
