@@ -198,7 +198,8 @@ TEA = """青林茶具 春季目录\t\t\t
 """
 BACKPACKS = """<!doctype html><html lang="en"><head><title>Backpacks</title></head><body><nav>Home</nav><main>
 <h1>Backpack sizes</h1><p>Measure your back before you choose.</p>
-<table><thead><tr><th rowspan="2">Model</th><th rowspan="2">Size</th><th colspan="2">Measures</th><th rowspan="2">Weight (kg)</th></tr>
+<table><thead><tr><th rowspan="2">Model</th><th rowspan="2">Size</th><th colspan="2">Measures</th>
+<th rowspan="2">Weight (kg)</th></tr>
 <tr><th>Volume (l)</th><th>Back length (cm)</th></tr></thead>
 <tbody><tr><td rowspan="2">Heron</td><td>M</td><td>55</td><td>51</td><td rowspan="2">1.9</td></tr>
 <tr><td>L</td><td>58</td><td>56</td></tr>

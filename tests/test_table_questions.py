@@ -22,7 +22,7 @@ def test_tables_are_answered_from(tmp_path: Path) -> None:
     write(tmp_path / "corpus")
     settings = load(corpus=tmp_path / "corpus", home=tmp_path / "home")
     report = run_ingest(settings)
-    assert report.rejected == ()
+    assert [rejection.file for rejection in report.rejected] == ["tents_2026.xlsx:Purchase"]
     assistant = Assistant(settings)
     wrong = []
     try:
@@ -32,5 +32,4 @@ def test_tables_are_answered_from(tmp_path: Path) -> None:
                 wrong.append(f"{question.text} [{answer.rung}] {answer.text}")
     finally:
         assistant.close()
-    print(f"{len(QUESTIONS) - len(wrong)} of {len(QUESTIONS)} right; not:", *wrong, sep="\n")
-    assert len(QUESTIONS) - len(wrong) >= RIGHT, wrong
+    assert len(QUESTIONS) - len(wrong) >= RIGHT, "\n".join(wrong)

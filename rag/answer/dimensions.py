@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import re
 
-from rag.answer.quantities import UNITS, quantities
+from rag.answer.quantities import quantities
 from rag.language import fold
+from rag.measures import UNITS
 
 _MONEY = frozenset({"eur", "cny", "usd", "gbp"})
 _TIME = frozenset({"day", "working day", "month", "second"})

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from rag.errors import Unreadable
 from rag.ingest.metadata import facets
 from rag.ingest.readers.content import Content, Page
+from rag.ingest.readers.rows import of_page
 from rag.types import Document, Facets
 
 READERS = {
@@ -66,7 +67,8 @@ def _page(page: Page, id: str, digest: str) -> Document:
     if not page.text.strip():
         raise _nothing("a page without text")
     title = page.meta.get("title") or _heading(page.text) or _spoken(id)
-    return Document(id, title, page.text, facets(page.meta, page.text), digest)
+    about = facets(page.meta, page.text)
+    return Document(id, title, page.text, about, digest, of_page(page.text, title, about))
 
 
 def _table(content: Content, id: str, digest: str) -> Document:

@@ -14,6 +14,7 @@ from rag.errors import Unreadable
 from rag.ingest.clean import clean, decode
 from rag.ingest.metadata import KEYS, language_code
 from rag.ingest.readers.content import Page
+from rag.ingest.readers.spans import flatten
 from rag.language import HAN
 
 _DROPPED = (
@@ -49,6 +50,7 @@ def convert(markup: str) -> Page:
     main = _main(soup)
     heading = main.find("h1") or soup.find("h1")
     title = _line(heading) if heading else name
+    flatten(main)
     _tidy(main)
     lines = clean(_converter.convert_soup(main)).split("\n")
     text = _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines))
