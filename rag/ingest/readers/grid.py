@@ -80,7 +80,7 @@ def header_rows(rows: Sequence[Cells]) -> int:
     spread = any(group and any(first[:i]) for i, group in enumerate(groups))
     same = any(a and a == b for a, b in zip(first, second, strict=True))
     open_below = any(a and not b for a, b in zip(first, second, strict=True))
-    is_text = not any(map(_AMOUNT.fullmatch, second)) and any(map(_AMOUNT.fullmatch, third))
+    is_text = not any(map(is_amount, second)) and any(map(is_amount, third))
     return 2 if len(set(filter(None, first))) > 1 and spread and (same or is_text and (open_below or all(second))) else 1
 
 
@@ -98,10 +98,12 @@ def joined(headers: Sequence[Cells]) -> tuple[str, ...]:
 
 def stated(label: str, value: str) -> tuple[str, str]:
     """Label and value with the unit at the value: "Weight (g)", "86" -> "Weight", "86 g"."""
+    if is_unit(label) and is_amount(value):
+        return label, f"{value} {label if label.isupper() else label.casefold()}"
     found = next((match for pattern in (_BRACKETS, _BEHIND) for match in pattern.finditer(label) if is_unit(match[1])), None)
     if not found or not (bare := (label[: found.start()] + label[found.end() :]).strip()):
         return label, value
-    if _AMOUNT.fullmatch(value):
+    if is_amount(value):
         return bare, f"{value} {found[1]}"
     return (bare, value) if fold(value).endswith(fold(found[1])) else (label, value)
 
@@ -109,6 +111,11 @@ def stated(label: str, value: str) -> tuple[str, str]:
 def is_unit(text: str) -> bool:
     """Whether a text is a unit or a currency, or one by another: g/m."""
     return all(part.strip() in UNITS or part.strip() in _COUNTED for part in fold(text).split("/"))
+
+
+def is_amount(text: str) -> bool:
+    """Whether a text is a number or several and no more: 86, 3-5, 20 x 30."""
+    return bool(_AMOUNT.fullmatch(text))
 
 
 def names(labels: Cells, rows: Sequence[Cells]) -> list[str]:
@@ -135,7 +142,7 @@ def markdown(labels: Cells, rows: Iterable[Cells]) -> str:
 
 
 def _is_words(column: int, rows: Sequence[Cells]) -> bool:
-    return any(row[column] for row in rows) and not any(_AMOUNT.fullmatch(row[column]) for row in rows)
+    return any(row[column] for row in rows) and not any(is_amount(row[column]) for row in rows)
 
 
 def _blocks(grid: Iterable[Numbered]) -> list[list[Numbered]]:
@@ -187,5 +194,5 @@ def _begins(rows: Sequence[Numbered], last: Table) -> bool:
     first, *others = [cells for _, cells in rows]
     if len(first) != len(last.labels):
         return True
-    has_figures = [any(_AMOUNT.fullmatch(row[column]) for row in others) for column in range(len(first))]
-    return any(has_figures) and not any(map(_AMOUNT.fullmatch, first)) and all(first)
+    has_figures = [any(is_amount(row[column]) for row in others) for column in range(len(first))]
+    return any(has_figures) and not any(map(is_amount, first)) and all(first)

@@ -39,7 +39,7 @@ def of_page(text: str, title: str, facets: Facets) -> tuple[Entry, ...]:
         count = header_rows(table.grid)
         labels, rows = joined(table.grid[:count]), table.grid[count:]
         lengths = sorted(len(cell) for row in rows for cell in row)
-        if len(labels) < 2 or not all(labels) or not lengths or lengths[len(lengths) // 2] > _SHORT:
+        if len(labels) < 2 or len(rows) < 2 or not all(labels) or not lengths or lengths[len(lengths) // 2] > _SHORT:
             continue
         path = table.headings[1:] if table.headings and table.headings[0].casefold() in title.casefold() else table.headings
         for row, name in zip(rows, names(labels, rows), strict=True):

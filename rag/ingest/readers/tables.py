@@ -82,8 +82,8 @@ def _rows(sheet: Sheet) -> RowReader:
     named = dict(zip(cells, names(labels, list(cells.values())), strict=True))
 
     def read(record: Record) -> list[Entry]:
-        headings = tuple(filter(None, [named[record.number]]))
-        made = rows.entry(labels, cells[record.number], sheet.title or sheet.name, headings, Facets())
+        headings = tuple(filter(None, (sheet.title, named[record.number])))
+        made = rows.entry(labels, cells[record.number], sheet.name, headings, Facets())
         return [replace(made, facets=facets({}, made.text))] if made else []
 
     return read
@@ -92,4 +92,4 @@ def _rows(sheet: Sheet) -> RowReader:
 def _note(line: str, sheet: Sheet) -> Entry:
     """What stands above or below a table."""
     key = hashlib.sha256(line.encode()).hexdigest()[:12]
-    return Entry(key, Kind.PASSAGE, sheet.title or sheet.name, line, facets=facets({}, line))
+    return Entry(key, Kind.PASSAGE, sheet.name, line, facets=facets({}, line), headings=tuple(filter(None, [sheet.title])))
