@@ -21,7 +21,8 @@ _ASKED = tuple(
         (r"how many (?:hours|minutes|seconds)|几个?(?:小时|钟头)|几分钟|几秒", frozenset({"second"})),
         (
             r"多少钱|多少银子|几块钱?|价格|价钱|售价|贵不贵|怎么卖|费用多少|花多少|掏多少|"
-            r"how much (?:is|are|does it cost|do i pay|would|will|for|to)\b|\bprice\b|\bcosts?\b|\bpay for|\bfee\b|\bin euros?\b",
+            r"how much (?:extra |more )?(?:is|are|does it cost|do i pay|would|will|for|to)\b|"
+            r"\bprice\b|\bcosts?\b|\bpay for|\bfee\b|\bin euros?\b",
             _MONEY,
         ),
         (r"几折|打折多少|how much .{0,20}\boff\b|discount|per ?cent", frozenset({"%", "tenths of the price"})),

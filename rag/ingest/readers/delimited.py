@@ -56,8 +56,7 @@ def _separator(sample: str) -> str:
     """The one that most lines have alike often, outside of quotation marks; lines above the table may have others."""
     lines = _QUOTED.sub("", sample).splitlines()
     counts = {one: Counter(times for line in lines if (times := line.count(one))) for one in _SEPARATORS}
-    usual = {one: max(((lines, times) for times, lines in found.items()), default=(0, 0)) for one, found in counts.items()}
-    return max(usual, key=lambda one: usual[one])
+    return max(counts, key=lambda one: max((lines * times for times, lines in counts[one].items()), default=0))
 
 
 def unique(names: list[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rag.language import fold
@@ -22,6 +22,7 @@ _NUMBER = r"[-+±≤≥<>~约]?\s?\d[\d.,]*"
 _AMOUNT = re.compile(rf"{_NUMBER}(?:\s?[-–—~/x×至到]\s?{_NUMBER})*")
 _NOTE = re.compile(r"[*†]|(?:note|nb|n\.b\.|注|备注|说明)\b|.*[.。]$", re.IGNORECASE | re.DOTALL)
 _NAMING = 3  # columns that a row's name may be put together from
+_CODE = 2  # letters of what tells variants of one thing apart: S, XL
 BETWEEN = " / "  # a header and the one below it
 
 
@@ -39,10 +40,10 @@ def tables(grid: Iterable[Numbered]) -> list[Table]:
     """The tables of a sheet, whose merged cells say the same everywhere. An empty row or column parts two of them."""
     found: list[Table] = []
     lines: list[str] = []  # titles or notes whose table has not come yet
-    for block in _blocks(grid):
+    for block, is_alone in _blocks(grid):
         above, rows, below = _parted(block)
         lines += above
-        if found and rows and not _begins(rows, found[-1]):
+        if found and rows and is_alone and not _begins(rows, found[-1]):
             found[-1] = replace(found[-1], rows=(*found[-1].rows, *rows), notes=(*found[-1].notes, *lines, *below))
         elif rows:
             about = list(itertools.takewhile(_NOTE.match, lines)) if found else []  # the table above
@@ -119,20 +120,21 @@ def is_amount(text: str) -> bool:
 
 
 def names(labels: Cells, rows: Sequence[Cells]) -> list[str]:
-    """What each row is called: by the first column of words that tells all rows apart, or several together; empty if none do."""
-    words = list(itertools.takewhile(lambda column: _is_words(column, rows), range(len(labels))))[:_NAMING]
-    ways: list[Callable[[Cells], str]] = [lambda row, column=column: row[column] for column in words]  # type: ignore[misc]
+    """What each row is called: by the first column of words that tells all rows apart, or several together; empty if none do.
+
+    Columns of words stand first, or behind one of numbers. Size M is no name; Heron M is.
+    """
+    words = list(itertools.takewhile(lambda column: _is_words(column, rows), range(len(labels))))
+    words = (words or list(itertools.takewhile(lambda column: _is_words(column, rows), range(1, len(labels)))))[:_NAMING]
+    alone = [column for column in words if column == words[0] or any(len(row[column]) > _CODE for row in rows)]
+    ways = [[row[column] for row in rows] for column in alone]
     ways += [
-        lambda row, last=last: " ".join(filter(None, (row[column] for column in words[:last])))  # type: ignore[misc]
-        for last in range(2, len(words) + 1)
+        [" ".join(filter(None, (row[column] for column in words[:last]))) for row in rows] for last in range(2, len(words) + 1)
     ]
-    if not words and labels:
-        ways.append(lambda row: f"{labels[0].rpartition(BETWEEN)[2]} {row[0]}" if row[0] else "")
-    for way in ways:
-        found = [way(row) for row in rows]
-        if all(found) and len(set(map(fold, found))) == len(found):
-            return found
-    return [""] * len(rows)
+    if not words:
+        ways.append([f"{labels[0].rpartition(BETWEEN)[2]} {row[0]}" if row[0] else "" for row in rows])
+    unlike = (way for way in ways if all(way) and len(set(map(fold, way))) == len(rows))
+    return next(unlike, [""] * len(rows))
 
 
 def markdown(labels: Cells, rows: Iterable[Cells]) -> str:
@@ -145,30 +147,21 @@ def _is_words(column: int, rows: Sequence[Cells]) -> bool:
     return any(row[column] for row in rows) and not any(is_amount(row[column]) for row in rows)
 
 
-def _blocks(grid: Iterable[Numbered]) -> list[list[Numbered]]:
-    """What empty rows part, and empty columns, if each side is a table by itself."""
-    found: list[list[Numbered]] = []
+def _blocks(grid: Iterable[Numbered]) -> Iterator[tuple[list[Numbered], bool]]:
+    """What empty rows part, and empty columns, if each side is a table by itself; and whether nothing stands beside it."""
     for is_filled, rows in itertools.groupby(grid, key=lambda row: any(row[1])):
         if is_filled:
-            found += _beside(list(rows))
-    return found
+            parts = _beside(list(rows))
+            yield from ((part, len(parts) == 1) for part in parts)
 
 
 def _beside(block: list[Numbered]) -> list[list[Numbered]]:
     filled = [any(cells[column] for _, cells in block) for column in range(len(block[0][1]))]
-    spans = [
-        [column for column, _ in run]
-        for is_filled, run in itertools.groupby(enumerate(filled), key=lambda pair: pair[1])
-        if is_filled
-    ]
-    parts = [
-        [(number, cells[span[0] : span[-1] + 1]) for number, cells in block if any(cells[span[0] : span[-1] + 1])]
-        for span in spans
-    ]
+    runs = [[column for column, _ in run] for own, run in itertools.groupby(enumerate(filled), lambda pair: pair[1]) if own]
+    parts = [[(number, part) for number, cells in block if any(part := cells[run[0] : run[-1] + 1])] for run in runs]
     if len(parts) > 1 and all(len(part) > 1 and len(part[0][1]) > 1 for part in parts):
         return parts
-    last = max(column for column, is_filled in enumerate(filled) if is_filled)
-    return [[(number, cells[: last + 1]) for number, cells in block]]
+    return [[(number, cells[: runs[-1][-1] + 1]) for number, cells in block]]
 
 
 def _parted(block: list[Numbered]) -> tuple[list[str], list[Numbered], list[str]]:
