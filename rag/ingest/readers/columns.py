@@ -15,6 +15,8 @@ from rag.ingest.readers.grid import header_rows, is_amount, joined, markdown
 from rag.language import HAN
 
 CJK = re.compile(f"[{HAN}\u3000-\u303f\uff00-\uffef“”‘’]")
+_SPACE = 0.18  # of the type size: what parts two words
+_EDGES = 2000  # lines of a page; what has more is a drawing
 _GUTTER = 9.0  # points between two columns at least
 _PROSE = 18  # letters that a column's lines mostly have; a table's cells have fewer
 _FILLED = 0.55  # of the column's width that they mostly take
@@ -52,6 +54,7 @@ class Word:
     is_table: bool = False
 
 
+Box = tuple[float, float, float, float]
 Row = list[Word]  # words on one baseline, from left to right
 
 
@@ -61,7 +64,7 @@ def lines(page: Any) -> list[Line]:  # noqa: ANN401 - pdfplumber ships no types
     tables = list(_ruled(upright))
     words = [
         Word(clean(word["text"]), word["x0"], word["x1"], word["top"], word["bottom"], word["size"], _is_bold(word["fontname"]))
-        for word in upright.extract_words(x_tolerance_ratio=0.18, extra_attrs=["size", "fontname"])
+        for word in upright.extract_words(x_tolerance_ratio=_SPACE, extra_attrs=["size", "fontname"])
     ]
     words = [word for word in words if word.text.strip() and not any(_inside(word, table) for table in tables)]
     return list(_read(_rows([*words, *tables]), float(page.height)))
@@ -82,27 +85,36 @@ def _inside(word: Word, box: Word) -> bool:
 
 def _ruled(page: Any) -> Iterator[Word]:  # noqa: ANN401
     """Tables drawn with lines, each as one word."""
+    if len(page.edges) > _EDGES:
+        return
     for table in page.find_tables():
-        grid = [[_cell(page, table, row, column) for column in range(len(row.cells))] for row in table.rows]
-        grid = [row for row in grid if any(row)]
+        grid = [row for row in _grid(table) if any(row)]
         if len(grid) > 1 and len(grid[0]) > 1:
             x0, top, x1, bottom = table.bbox
             sizes = [letter["size"] for letter in page.crop(table.bbox, strict=False).chars]
             yield Word(_table(grid), x0, x1, top, bottom, statistics.median(sizes), bold=False, is_table=True)
 
 
-def _cell(page: Any, table: Any, row: Any, column: int) -> str:  # noqa: ANN401
-    """What stands in a place; in one that is merged with others, what stands in all of them."""
-    box = row.cells[column]
-    if box is None:
-        spans = [other.cells[column] for other in table.rows if other.cells[column]]
-        places = [other.bbox for other in table.rows if other.bbox]
-        if not spans or not places:
-            return ""
-        x, y = (spans[0][0] + spans[0][2]) / 2, (row.bbox[1] + row.bbox[3]) / 2
-        box = next((one for one in table.cells if one[0] <= x <= one[2] and one[1] <= y <= one[3]), None)
-    text = clean(page.crop(box, strict=False).extract_text(x_tolerance_ratio=0.18) or "") if box else ""
-    return _together(text.split("\n"))
+def _grid(table: Any) -> list[list[str]]:  # noqa: ANN401
+    """What stands in each place; a place that is merged with others says what all of them do."""
+    texts = table.extract(x_tolerance_ratio=_SPACE)
+    said = {
+        box: text for row, own in zip(table.rows, texts, strict=True) for box, text in zip(row.cells, own, strict=True) if box
+    }
+    columns = [[row.cells[i] for row in table.rows if row.cells[i]] for i in range(len(table.rows[0].cells))]
+    grid = []
+    for row in table.rows:
+        y = (row.bbox[1] + row.bbox[3]) / 2
+        places = [box or _covering(said, column, y) for box, column in zip(row.cells, columns, strict=True)]
+        grid.append([_together(clean(said.get(place) or "").split("\n")) for place in places])
+    return grid
+
+
+def _covering(boxes: Iterable[Box], column: Sequence[Box], y: float) -> Box | None:
+    """The box that reaches over a place: at y, within the narrowest box of the column."""
+    narrow = min(column, key=lambda box: box[2] - box[0], default=None)
+    x = (narrow[0] + narrow[2]) / 2 if narrow else 0.0
+    return next((box for box in boxes if box[0] <= x <= box[2] and box[1] <= y <= box[3]), None)
 
 
 def _table(grid: Sequence[Sequence[str]]) -> str:
