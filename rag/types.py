@@ -70,11 +70,12 @@ class Entry:
     negatives: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     facets: Facets = Facets()
+    headings: tuple[str, ...] = ()  # of a row: those above its table, and the row's name last
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A source as read: a page as Markdown in `text`, or a table as `entries` (then `text` is empty)."""
+    """A source as read: a page as Markdown in `text` and the rows of its tables as `entries`, or a table, without `text`."""
 
     id: str  # path below the corpus folder, "/" between the parts
     title: str

@@ -14,7 +14,7 @@ FILES = sorted([*ROOT.glob("rag/**/*.py"), *ROOT.glob("ui/**/*.py")])
 STAGES = {"ingest", "index", "retrieve", "answer", "record", "models", "fakes"}
 LEVELS = (
     {"types", "errors", ""},
-    {"language", "wording"},
+    {"language", "measures", "wording"},
     {"settings", "ports"},
     STAGES,
     {"loading", "keeping", "terminal"},

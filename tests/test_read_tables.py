@@ -197,7 +197,7 @@ def test_a_damaged_archive(tmp_path: Path) -> None:
 
 def test_any_other_table(tmp_path: Path) -> None:
     document = table(tmp_path, "sizes.csv", "Country,Cost (EUR),A\nGermany,4.90,x\nFrance,,\nGermany,4.90,x\n")
-    assert [entry.text for entry in document.entries] == ["Country: Germany\nCost (EUR): 4.90\nA: x", "Country: France"]
+    assert [entry.text for entry in document.entries] == ["Country: Germany\nCost: 4.90 EUR\nA: x", "Country: France"]
     assert {entry.kind for entry in document.entries} == {Kind.ROW}
 
 
@@ -240,7 +240,10 @@ def test_excel(tmp_path: Path) -> None:
         "A?\none.",
     ]
     assert document.entries[0].title == "Costs"
-    assert document.rejected == ("FAQ!3: expected an answer; found an empty cell ('B?'); fill it in or delete the row",)
+    assert document.rejected == (
+        "FAQ!3: expected an answer; found an empty cell ('B?'); fill it in or delete the row",
+        "Hidden: expected a visible sheet; found a hidden one; unhide it if shoppers may be told what it says",
+    )
 
 
 def test_excel_with_a_stray_cell(tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ class Record:
     def words(self) -> frozenset[str]:
         """The folded words and Chinese characters of its names and of what says its kind: they ask for nothing."""
         kind = (fact.value for fact in self.facts if fact.key in ("category", "类别"))
-        return frozenset(_TOKEN.findall(fold(" ".join((self.name, *self.chunk.aliases, *kind)))))
+        table = (self.chunk.title, *self.chunk.headings) if self.chunk.kind is Kind.ROW else ()  # Tents
+        return frozenset(_TOKEN.findall(fold(" ".join((self.name, *self.chunk.aliases, *kind, *table)))))
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Catalogue:
 
     @classmethod
     def of(cls, chunks: Iterable[Chunk], products: Named, rows: Callable[[str], Mapping[str, str]]) -> Catalogue:
-        """Those of an index; a row is called what its first line says."""
+        """Those of an index."""
         records: dict[str, dict[str, Record]] = defaultdict(dict)
         for chunk in chunks:
             if chunk.facets.trust != "official":
@@ -73,13 +74,13 @@ class Catalogue:
             if chunk.kind is Kind.PRODUCT and chunk.facets.product:
                 id = chunk.facets.product
                 records[id].setdefault(chunk.facets.language, Record(id, chunk, chunk.title))
-            elif chunk.kind is Kind.ROW and (first := _FACT.match(chunk.text)):
-                records[chunk.id][chunk.facets.language] = Record(chunk.id, chunk, first[2])
+            elif chunk.kind is Kind.ROW and (name := _row_name(chunk)):
+                records[chunk.id][chunk.facets.language] = Record(chunk.id, chunk, name)
         return cls(records, products, rows)
 
     def mentioned(self, text: str) -> dict[str, tuple[str, ...]]:
         """Names in the text -> ids of the records that each may mean, if any."""
-        named = {name: (id,) for name, id in self.rows(text).items()} | dict(self.products(text))
+        named = dict(self.products(text)) or {name: (id,) for name, id in self.rows(text).items()}
         found = {name: tuple(id for id in ids if id in self.records) for name, ids in named.items()}
         return {name: ids for name, ids in found.items() if ids}
 
@@ -123,9 +124,15 @@ def product_names(chunks: Iterable[Chunk]) -> frozenset[str]:
 
 def row_names(chunks: Iterable[Chunk]) -> dict[str, str]:
     """What rows are called -> the id of the chunk; a name that several rows share means none of them."""
-    named = [(match[2], chunk.id) for chunk in chunks if chunk.kind is Kind.ROW and (match := _FACT.match(chunk.text))]
+    named = [(name, chunk.id) for chunk in chunks if chunk.kind is Kind.ROW and (name := _row_name(chunk))]
     times = Counter(fold(name) for name, _ in named)
     return {name: id for name, id in named if times[fold(name)] == 1 and any(map(str.isalpha, name))}
+
+
+def _row_name(chunk: Chunk) -> str:
+    """What a row is called: its heading, or else what its first line says."""
+    first = _FACT.match(chunk.text)
+    return chunk.headings[-1] if chunk.headings else first[2] if first else ""
 
 
 def without(folded: str, names: Iterable[str]) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import re
 
-from rag.answer.quantities import UNITS, quantities
+from rag.answer.quantities import quantities
 from rag.language import fold
+from rag.measures import UNITS
 
 _MONEY = frozenset({"eur", "cny", "usd", "gbp"})
 _TIME = frozenset({"day", "working day", "month", "second"})
@@ -20,7 +21,8 @@ _ASKED = tuple(
         (r"how many (?:hours|minutes|seconds)|几个?(?:小时|钟头)|几分钟|几秒", frozenset({"second"})),
         (
             r"多少钱|多少银子|几块钱?|价格|价钱|售价|贵不贵|怎么卖|费用多少|花多少|掏多少|"
-            r"how much (?:is|are|does it cost|do i pay|would|will|for|to)\b|\bprice\b|\bcosts?\b|\bpay for|\bfee\b|\bin euros?\b",
+            r"how much (?:extra |more )?(?:is|are|does it cost|do i pay|would|will|for|to)\b|"
+            r"\bprice\b|\bcosts?\b|\bpay for|\bfee\b|\bin euros?\b",
             _MONEY,
         ),
         (r"几折|打折多少|how much .{0,20}\boff\b|discount|per ?cent", frozenset({"%", "tenths of the price"})),

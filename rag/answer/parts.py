@@ -16,6 +16,7 @@ from rag.answer.conflict import standing
 from rag.answer.evidence import foreign, heard, usable
 from rag.answer.examples import FaqExamples
 from rag.answer.fitted import Fitted, Thresholds, shipped
+from rag.answer.narrow import narrowed
 from rag.answer.prompt import TUNED
 from rag.answer.rank import Candidate, Ranker, Said
 from rag.answer.similarity import Similarity
@@ -140,7 +141,8 @@ class Case:
         self.said = said
         found = usable(self.passages, self.language)
         others = foreign(self.passages, self.language)
-        ranked = heard(self.parts.ranker.rank(self.query, found, said, others), self.threshold)
+        ranked = narrowed(self.query.text, self.parts.ranker.rank(self.query, found, said, others))
+        ranked = heard(ranked, self.threshold)
         self.candidates = tuple(standing(ranked, self.parts.rarity))
         self.elsewhere = self.parts.ranker.elsewhere(self.query, found, others)
         self.usable = tuple({candidate.passage.chunk.id: candidate.passage for candidate in self.candidates}.values())

@@ -37,7 +37,8 @@ def quoted(passage: Passage, unit: Unit, language: Language) -> Supported:
     """A unit of a passage, verbatim; a line of a table is named after its subject, a customer's words as such."""
     text = unit.text
     if passage.chunk.kind in (Kind.PRODUCT, Kind.ROW):
-        text = f"{passage.chunk.title}{'：' if language == 'zh' else ': '}{text}"
+        name = passage.chunk.headings[-1] if passage.chunk.headings else passage.chunk.title
+        text = f"{name}{'：' if language == 'zh' else ': '}{text}"
     if not is_official(passage):
         text = say("community", language, quote=text)
     return text, passage, (unit.start, unit.end)

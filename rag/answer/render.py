@@ -6,8 +6,8 @@ import re
 
 from rag.answer.asked import Asked
 from rag.answer.catalogue import Record
-from rag.answer.quantities import UNITS
 from rag.language import detect, fold
+from rag.measures import UNITS
 from rag.types import Language
 from rag.wording import say
 

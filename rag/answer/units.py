@@ -39,7 +39,9 @@ def units(chunk: Chunk) -> tuple[Unit, ...]:
         first, last = at, at + len(chunk.answer)
     subject = " > ".join(dict.fromkeys((chunk.title, *chunk.headings)))
     names_itself = chunk.kind in (Kind.PRODUCT, Kind.ROW) and chunk.text.startswith(chunk.title)
-    spans = [(*span, False) for span in _sentences(chunk.text, first, last) if span[0] or not names_itself]
+    name = f": {chunk.headings[-1]}" if chunk.kind is Kind.ROW and chunk.headings else "\n"
+    found = (span for span in _sentences(chunk.text, first, last) if not chunk.text[slice(*span)].endswith(name))
+    spans = [(*span, False) for span in found if span[0] or not names_itself]
     spans += [(*span, True) for span in (*_lists(chunk.text, first, last), *_paragraphs(chunk.text, first, last))]
     if (first, last) != (0, len(chunk.text)) and last - first <= _LONGEST and (first, last, False) not in spans:
         spans.append((first, last, True))  # a vetted answer

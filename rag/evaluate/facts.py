@@ -84,9 +84,10 @@ def check_document(document: Document, shop: Path, truth: Truth) -> list[str]:
 
 
 def _statements(document: Document, truth: Truth) -> Iterator[Statement]:
-    if not document.entries:
+    if document.text:  # which holds the rows of its tables
         about = truth.named_in(document.text, document.title) | {document.facets.product}
         yield Statement(f"{document.title}\n{document.text}", document.id, document.facets, frozenset(about))
+        return
     for entry in document.entries:
         about = truth.named_in(entry.title, entry.text, *entry.aliases) | {entry.facets.product, entry.key.split("#")[0]}
         text = _summaries(truth.products.get(entry.key.split("#")[0])) if entry.kind == Kind.PRODUCT else entry.text

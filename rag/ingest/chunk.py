@@ -68,13 +68,12 @@ def chunk(document: Document, count: Callable[[str], int], tokens: int, overlap:
     is searched by words all the same.
     """
     counter = Counter(count)
-    if not document.entries:
-        spans = _spans(document, counter, tokens, overlap)
-        return _named(document, ((None, span.headings, document.text[span.start : span.end]) for span in spans))
-    return _named(
-        document,
-        ((entry, (), text) for entry in document.entries for text in _pieces(entry, document, counter, tokens, overlap)),
+    spans = _spans(document, counter, tokens, overlap) if document.text else []
+    pieces = [(None, span.headings, document.text[span.start : span.end]) for span in spans]
+    rows = (
+        (entry, entry.headings, text) for entry in document.entries for text in _pieces(entry, document, counter, tokens, overlap)
     )
+    return _named(document, itertools.chain(pieces, rows))
 
 
 def _named(document: Document, pieces: Iterable[tuple[Entry | None, tuple[str, ...], str]]) -> list[Chunk]:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from rag.errors import Unreadable
 from rag.ingest.metadata import facets
 from rag.ingest.readers.content import Content, Page
+from rag.ingest.readers.rows import of_page
 from rag.ingest.site import address, is_web
 from rag.types import Document, Facets
 
@@ -81,8 +82,9 @@ def _page(page: Page, id: str, digest: str, url: str) -> Document:
     if url and not is_web(url):
         raise Unreadable(expected="url as https://shop.example/page", found=repr(url[:100]), remedy="correct url")
     title = page.meta.get("title") or _heading(page.text) or _spoken(id)
+    about = facets(page.meta, page.text)
     rejected = (_HIDDEN.format(page.hidden),) if page.hidden else ()
-    return Document(id, title, page.text, facets(page.meta, page.text), digest, rejected=rejected, url=url)
+    return Document(id, title, page.text, about, digest, of_page(page.text, title, about), rejected, url)
 
 
 def _table(content: Content, id: str, digest: str) -> Document:

@@ -25,12 +25,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Rows under one header. `name` is empty where a file has only one table."""
+    """Rows under one header. `name` is that of a workbook's sheet, empty where there is one; `title` stands above the table."""
 
     name: str
     records: tuple[Record, ...]
     rejected: tuple[str, ...] = ()  # "<row>: <reason>"
     labels: Mapping[str, str] = field(default_factory=dict)  # key of a field -> the header as the author wrote it
+    title: str = ""
+    notes: tuple[str, ...] = ()  # lines around the table
 
     def place(self, number: int) -> str:
         """How a row is called in reports: "7", or "Prices!7" in a workbook."""

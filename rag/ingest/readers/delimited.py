@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Iterator
 
 from rag.ingest.clean import decode
 from rag.ingest.readers.cells import header
 from rag.ingest.readers.content import Record, Sheet
+from rag.ingest.readers.grid import BETWEEN, Table, table
 
 _SEPARATORS = ",;\t|"
+_SAMPLE = 100_000  # characters looked at to find the separator
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 def read(data: bytes) -> tuple[Sheet, ...]:
@@ -17,29 +22,41 @@ def read(data: bytes) -> tuple[Sheet, ...]:
     lines = decode(data).splitlines(keepends=True)
     if lines and lines[0].casefold().startswith("sep=") and len(lines[0].rstrip("\n")) == 5:  # written by Excel
         lines[0] = "\n"
-    first = next((line for line in lines if line.strip()), "")
-    separator = max(_SEPARATORS, key=first.count)
-    rows = _rows(lines, separator)
-    names: list[str] = []
-    labels: dict[str, str] = {}
-    records: list[Record] = []
+    separator = _separator("".join(lines)[:_SAMPLE])
+    grid: list[tuple[int, list[str]]] = []
     rejected: list[str] = []
-    for number, row in rows:
+    width = 0  # of the first row of several cells, the header
+    for number, row in _rows(lines, separator):
         if isinstance(row, str):
             rejected.append(f"{number}: {row}")
-        elif not any(cell.strip() for cell in row):
             continue
-        elif not names:
-            names = unique([header(cell) for cell in row])
-            labels = dict(zip(names, (cell.strip() for cell in row), strict=True))
-        elif len(row) > len(names) and any(cell.strip() for cell in row[len(names) :]):
+        cells = [cell.strip() for cell in row]
+        width = width or (len(cells) if sum(map(bool, cells)) > 1 else 0)
+        if width and any(cells[width:]):
             rejected.append(
-                f"{number}: expected {len(names)} cells as in the header; found {len(row)}; "
+                f"{number}: expected {width} cells as in the header; found {len(row)}; "
                 f'put quotation marks around a cell that holds "{separator}"'
             )
         else:
-            records.append(Record(number, dict(zip(names, row, strict=False))))
-    return (Sheet("", tuple(records), tuple(rejected), labels),)
+            grid.append((number, cells))
+    width = width or max((len(cells) for _, cells in grid), default=0)
+    found = table((number, [*cells, *[""] * width][:width]) for number, cells in grid)
+    return (sheet("", found, tuple(rejected)) if found else Sheet("", (), tuple(rejected)),)
+
+
+def sheet(name: str, table: Table, rejected: tuple[str, ...] = ()) -> Sheet:
+    """A table as a sheet: its rows by the keys of their columns."""
+    names = unique(["_".join(map(header, label.split(BETWEEN))) for label in table.labels])
+    records = tuple(Record(number, dict(zip(names, cells, strict=True))) for number, cells in table.rows)
+    labels = dict(zip(names, table.labels, strict=True))
+    return Sheet(name, records, rejected, labels, table.title, table.notes)
+
+
+def _separator(sample: str) -> str:
+    """The one that most lines have alike often, outside of quotation marks; lines above the table may have others."""
+    lines = _QUOTED.sub("", sample).splitlines()
+    counts = {one: Counter(times for line in lines if (times := line.count(one))) for one in _SEPARATORS}
+    return max(counts, key=lambda one: max((lines * times for times, lines in counts[one].items()), default=0))
 
 
 def unique(names: list[str]) -> list[str]:

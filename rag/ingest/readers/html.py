@@ -14,6 +14,7 @@ from rag.errors import Unreadable
 from rag.ingest.clean import clean, decode
 from rag.ingest.metadata import KEYS, language_code
 from rag.ingest.readers.content import Page
+from rag.ingest.readers.spans import flatten
 from rag.ingest.readers.unseen import drop_unseen, read_styles, without_white_formulas
 from rag.ingest.site import is_web
 from rag.language import HAN
@@ -65,6 +66,7 @@ def convert(markup: str) -> Page:
     main = _main(soup)
     heading = main.find("h1") or soup.find("h1")
     title = _line(heading) if heading else name
+    flatten(main)
     _tidy(main)
     markdown, white = without_white_formulas(clean(_converter.convert_soup(main)))
     lines = markdown.split("\n")

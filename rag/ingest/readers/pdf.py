@@ -1,26 +1,26 @@
-"""PDF -> text: a heading for each page (citations name it) and for each line set larger or bolder, wrapped lines joined."""
+"""PDF -> Markdown: a heading for each page (citations name it) and for each line set larger or bolder, wrapped lines joined."""
 
 from __future__ import annotations
 
 import io
+import itertools
 import logging
-import math
 import re
 import statistics
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import pdfplumber
 from pypdf import PageObject, PdfReader
 from pypdf.errors import DependencyError
 
 from rag.errors import Unreadable
 from rag.ingest.clean import clean
+from rag.ingest.readers.columns import CJK, Line, lines, width
 from rag.ingest.readers.content import Page
 from rag.ingest.readers.office import described, parsing
-from rag.language import HAN, detect
+from rag.language import detect
 from rag.types import Language
 from rag.wording import say
 
@@ -31,20 +31,14 @@ _FULL = 0.85  # of the longest line: a line with the next word added is then tak
 _LIST = re.compile(r"(?:[-–•·*▪●○◦]|\d{1,3}[.)、]|[(（]\d{1,3}[)）])\s*\S")
 _HYPHEN = re.compile(r"([^\W\d_]{1,40})-$")
 _WORD = re.compile(r"[^\W\d_]+")
-_CJK = re.compile(f"[{HAN}\u3000-\u303f\uff00-\uffef“”‘’]")
 _SENTENCE = (".", "。", "!", "！", "?", "？", ";", "；", ",", "，", ":", "：")
 _NUMBER = re.compile(r"\d+")
 _BLANK_LINES = re.compile(r"\n{3,}")
-_SPACES = re.compile(r"[ \t]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line as set: `size` in points, 0 where unknown."""
-
-    text: str
-    size: float
-    bold: bool
+_RUNNING = 3  # lines of a header or footer
+_EDGE = 0.1  # of the page's height
+_FOLIO = re.compile(
+    r"[-–—\s]*(?:page|seite|第)?\s*#\s*(?:页|頁)?\s*(?:(?:of|/|,?\s*共)\s*#\s*(?:页|頁)?)?[-–—\s]*", re.IGNORECASE
+)
 
 
 def read(data: bytes) -> Page:
@@ -53,7 +47,8 @@ def read(data: bytes) -> Page:
     with parsing("a PDF file"):
         reader = PdfReader(io.BytesIO(data))
         _unlock(reader)
-        pages = [_lines(page) for page, _ in zip(reader.pages, range(_PAGES), strict=False)]
+        with pdfplumber.open(io.BytesIO(data)) as opened:
+            pages = [_lines(page) for page in opened.pages[:_PAGES]]
         info = reader.metadata
         meta = described(clean(info.title or "").strip(), clean(str(info.get("/Keywords", "")))) if info else {}
     body = _body([line for page in pages for line in page if line.text])
@@ -77,21 +72,11 @@ def _unlock(reader: PdfReader) -> None:
         raise Unreadable(expected="a PDF without a password", found="an encrypted one", remedy="save it without the password")
 
 
-def _lines(page: PageObject) -> list[Line]:
-    """The page's lines in the order of its content stream."""
-    runs: list[list[tuple[str, float, bool]]] = [[]]
-
-    def visit(text: str, cm: Sequence[float], tm: Sequence[float], font: Any, size: float) -> None:  # noqa: ANN401 - pypdf's
-        scale = math.sqrt(abs(tm[0] * tm[3] - tm[1] * tm[2]) * abs(cm[0] * cm[3] - cm[1] * cm[2]))
-        name = str((font or {}).get("/BaseFont", "")).casefold()
-        bold = any(word in name for word in ("bold", "black", "heavy"))
-        for i, part in enumerate(clean(text).split("\n")):
-            if i:
-                runs.append([])
-            runs[-1].append((part, abs(size) * scale, bold))
-
-    page.extract_text(visitor_text=visit)
-    return [_line(run) for run in runs]
+def _lines(page: Any) -> list[Line]:  # noqa: ANN401 - pdfplumber ships no types
+    try:
+        return lines(page)
+    finally:
+        page.close()  # it keeps every letter otherwise
 
 
 def _scanned(page: PageObject, body: float) -> list[Line]:
@@ -111,36 +96,38 @@ def _body(lines: Sequence[Line]) -> float:
     return statistics.mode([line.size for line in lines for _ in range(1 + len(line.text) // 10)] or [1.0])
 
 
-def _line(run: list[tuple[str, float, bool]]) -> Line:
-    inked = [part for part in run if part[0].strip()]
-    text = _SPACES.sub(" ", "".join(part[0] for part in run)).strip()
-    size = max((part[1] for part in inked), default=0.0)
-    return Line(text, round(size, 1), bool(inked) and all(part[2] for part in inked))
-
-
 def _without_running_lines(pages: list[list[Line]]) -> list[list[Line]]:
-    """Drop headers and footers: a first or last line that returns, page numbers aside, on most pages."""
-    inked = [[line for line in page if line.text] for page in pages]
-    seen = Counter(
-        _NUMBER.sub("#", text) for page in inked for text in {line.text for line in [*page[:1], *page[-1:]] if len(page) > 2}
-    )
-    running = {text for text, count in seen.items() if count >= max(3, 0.6 * len(pages))}
-    kept: list[list[Line]] = []
-    for page, lines in zip(pages, inked, strict=True):
-        edges = {id(line) for line in [*lines[:1], *lines[-1:]] if _NUMBER.sub("#", line.text) in running}
-        kept.append([line for line in page if id(line) not in edges])
-    return kept
+    """Drop headers and footers: a first or last line that returns, page numbers aside, on most pages, or is but a page's number.
+
+    Further lines of them are dropped one by one, as long as they stand at the page's upper or lower edge.
+    """
+    for layer in range(_RUNNING):
+        inked = [[line for line in page if line.text] for page in pages]
+        edges = [_edges(page, at_edge=layer > 0) for page in inked]
+        seen = Counter(text for page in edges for text in set(page.values()))
+        running = {text for text, count in seen.items() if count >= max(3, 0.4 * len(pages)) or _FOLIO.fullmatch(text)}
+        dropped = {place for page in edges for place, text in page.items() if text in running}
+        pages = [[line for line in page if id(line) not in dropped] for page in pages]
+    return pages
+
+
+def _edges(page: list[Line], at_edge: bool) -> dict[int, str]:
+    """The ids of the first and the last line -> their texts with # for numbers; with `at_edge` only of what stands there."""
+    first, last = page[:1], page[-1:]
+    if at_edge:
+        first, last = [line for line in first if line.top < _EDGE], [line for line in last if line.top > 1 - _EDGE]
+    return {id(line): _NUMBER.sub("#", line.text) for line in [*first, *last] if len(page) > 2 and not line.is_table}
 
 
 def _page(pages: list[list[Line]], meta: dict[str, str]) -> Page:
-    lines = [line for page in pages for line in page if line.text]
-    body = _body(lines)
-    everything = "\n".join(line.text for line in lines)
+    inked = [line for page in pages for line in page if line.text]
+    body = _body(inked)
+    everything = "\n".join(line.text for line in inked)
     parts: list[str] = []
-    if _is_heading(lines[0], body):
-        meta = {"title": lines[0].text} | meta
-        parts.append(f"# {lines[0].text}")
-        pages = [[line for line in page if line is not lines[0]] for page in pages]
+    if _is_heading(inked[0], body):
+        meta = {"title": inked[0].text} | meta
+        parts.append(f"# {inked[0].text}")
+        pages = [[line for line in page if line is not inked[0]] for page in pages]
     parts += _sections(pages, body, everything)
     return Page("\n\n".join(parts), meta)
 
@@ -150,23 +137,31 @@ def _sections(pages: list[list[Line]], body: float, everything: str) -> Iterator
     language: Language = detect(everything[:2000]) or "en"
     section = ""
     for number, page in enumerate(pages, start=1):
-        widest = max((_width(line.text) for line in page), default=0)
-        blocks: list[tuple[str, list[str]]] = [(section, [])]
+        blocks: list[tuple[str, list[Line]]] = [(section, [])]
         for line in page:
             if _is_heading(line, body):
                 section = line.text
                 blocks.append((section, []))
             else:
-                blocks[-1][1].append(line.text)
-        written = [(heading, text) for heading, block in blocks if (text := _paragraphs(block, widest, everything))]
+                blocks[-1][1].append(line)
+        written = [(heading, text) for heading, block in blocks if (text := _text(block, everything))]
         if written:
             yield f"## {say('page_heading', language, number=number)}"
         for heading, text in written:
             yield f"### {heading}\n\n{text}" if heading else text
 
 
+def _text(block: Sequence[Line], everything: str) -> str:
+    """Paragraphs and tables; a paragraph may go on in the next column."""
+    parts: list[str] = []
+    for (is_table, room), run in itertools.groupby(block, key=lambda line: (line.is_table, line.room)):
+        texts = [line.text for line in run]
+        parts.append("\n\n".join(texts) if is_table else _paragraphs(texts, room, everything))
+    return "\n\n".join(filter(None, parts))
+
+
 def _is_heading(line: Line, body: float) -> bool:
-    if not line.text or len(line.text) > _HEADING_LENGTH or not any(map(str.isalpha, line.text)):
+    if not line.text or line.is_table or len(line.text) > _HEADING_LENGTH or not any(map(str.isalpha, line.text)):
         return False
     return line.size > body * _LARGER or (line.bold and line.size >= body and not line.text.endswith(_SENTENCE))
 
@@ -184,17 +179,12 @@ def _paragraphs(block: list[str], widest: int, everything: str) -> str:
 
 def _is_full(line: str, following: str, widest: int) -> bool:
     """Whether the next line's first word had no room in this one."""
-    word = following[:1] if _CJK.match(following) else following.split(" ", 1)[0]
-    return _width(line) + 1 + _width(word) >= _FULL * widest
+    word = following[:1] if CJK.match(following) else following.split(" ", 1)[0]
+    return width(line) + 1 + width(word) >= _FULL * widest
 
 
 def _splits_word(line: str, following: str) -> bool:
     return bool(_HYPHEN.search(line)) and following[0].islower()
-
-
-def _width(text: str) -> int:
-    """Columns: a Chinese character is as wide as two letters."""
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _join(left: str, right: str, everything: str) -> str:
@@ -202,5 +192,5 @@ def _join(left: str, right: str, everything: str) -> str:
     if hyphen and word and _splits_word(left, right):
         compound = f"{hyphen[1]}-{word[0]}" in everything  # written so elsewhere too
         return left + right if compound else left[:-1] + right
-    between = "" if _CJK.match(left[-1]) and _CJK.match(right[0]) else " "
+    between = "" if CJK.match(left[-1]) and CJK.match(right[0]) else " "
     return left + between + right

@@ -11,6 +11,7 @@ from pptx import Presentation
 
 from rag.ingest.clean import clean
 from rag.ingest.readers.content import Page
+from rag.ingest.readers.grid import header_rows, joined, markdown
 from rag.ingest.readers.office import parsing, properties, unpack
 from rag.language import detect
 from rag.wording import say
@@ -75,8 +76,8 @@ def _text(frame: Any) -> str:  # noqa: ANN401
 def _table(table: Any) -> str:  # noqa: ANN401
     """A Markdown table; what a merged cell says is said in each of the cells that it covers."""
     rows = [[_cell(table, row, column) for column in range(len(table.columns))] for row in range(len(table.rows))]
-    lines = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([*lines[:1], "|" + " --- |" * len(table.columns), *lines[1:]])
+    count = header_rows(rows)
+    return markdown(joined(rows[:count]), rows[count:])
 
 
 def _cell(table: Any, row: int, column: int) -> str:  # noqa: ANN401

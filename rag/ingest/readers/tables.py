@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from rag.errors import Unreadable
 from rag.ingest.metadata import facets
-from rag.ingest.readers import faq, products
+from rag.ingest.readers import faq, products, rows
 from rag.ingest.readers.cells import text
 from rag.ingest.readers.content import Record, Sheet
-from rag.types import Entry, Kind
+from rag.ingest.readers.grid import names
+from rag.types import Entry, Facets, Kind
 
 RowReader = Callable[[Record], list[Entry]]  # raises Unreadable when the row cannot be used
 
@@ -35,6 +37,7 @@ def entries(sheets: tuple[Sheet, ...]) -> tuple[tuple[Entry, ...], tuple[str, ..
             for entry in made:
                 found.setdefault(entry.key, entry)
                 places.setdefault(entry.key, place)
+        found |= {note.key: note for note in (_note(line, sheet) for line in sheet.notes) if note.key not in found}
     return tuple(found.values()), tuple(rejected)
 
 
@@ -46,7 +49,7 @@ def _row_reader(sheet: Sheet) -> RowReader:
         return products.Catalogue(sheet).read
     if "text" in columns and columns & {"_id", "id"}:
         return _passage
-    return lambda record: _row(record, sheet)
+    return _rows(sheet)
 
 
 def _check_new(entry: Entry, found: dict[str, Entry], places: dict[str, str]) -> None:
@@ -71,10 +74,22 @@ def _passage(record: Record) -> list[Entry]:
     return [Entry(key, Kind.PASSAGE, title, body or title, facets=facets({}, f"{title} {body}"))]
 
 
-def _row(record: Record, sheet: Sheet) -> list[Entry]:
-    """Any other table: one "header: value" a line."""
-    shown = ((sheet.labels.get(name) or name, text(value)) for name, value in record.fields.items())
-    body = "\n".join(f"{label}: {value}" for label, value in shown if value)
-    if not body:
-        return []
-    return [Entry(hashlib.sha256(body.encode()).hexdigest()[:12], Kind.ROW, sheet.name, body, facets=facets({}, body))]
+def _rows(sheet: Sheet) -> RowReader:
+    """Any other table: one "header: value" a line, under the row's name."""
+    keys = list(dict.fromkeys(name for record in sheet.records for name in record.fields))
+    labels = [sheet.labels.get(key) or key for key in keys]
+    cells = {record.number: [text(record.fields.get(key)) for key in keys] for record in sheet.records}
+    named = dict(zip(cells, names(labels, list(cells.values())), strict=True))
+
+    def read(record: Record) -> list[Entry]:
+        headings = tuple(filter(None, (sheet.title, named[record.number])))
+        made = rows.entry(labels, cells[record.number], sheet.name, headings, Facets())
+        return [replace(made, facets=facets({}, made.text))] if made else []
+
+    return read
+
+
+def _note(line: str, sheet: Sheet) -> Entry:
+    """What stands above or below a table."""
+    key = hashlib.sha256(line.encode()).hexdigest()[:12]
+    return Entry(key, Kind.PASSAGE, sheet.name, line, facets=facets({}, line), headings=tuple(filter(None, [sheet.title])))
