@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import CorpusEmpty, ModelFailed, Unreadable
-from rag.ingest.read import read
+from rag.ingest.apart import reading_apart
 from rag.ingest.report import IngestReport, Rejection
 from rag.ingest.scan import scan
 from rag.language import statements
@@ -101,16 +101,29 @@ def read_all(found: Found, progress: Progress) -> tuple[list[Document], tuple[Re
     """The documents that can be read, and everything that was left out."""
     documents: list[Document] = []
     rejected = list(found.rejected)
-    for done, (id, path) in enumerate(found.files, 1):
-        try:
-            document = read(path, id)
-        except Unreadable as error:
-            rejected.append(Rejection(id, str(error)))
-        else:
-            documents.append(document)
-            rejected += [Rejection(f"{id}:{row}", reason) for row, _, reason in (r.partition(": ") for r in document.rejected)]
-        progress("read", done, len(found.files))
+    with reading_apart() as read:
+        for done, (id, path) in enumerate(found.files, 1):
+            try:
+                document = read(path, id)
+                _check_same(document, found.sources[id])
+            except Unreadable as error:
+                rejected.append(Rejection(id, str(error)))
+            else:
+                documents.append(document)
+                rejected += [
+                    Rejection(f"{id}:{row}", reason) for row, _, reason in (r.partition(": ") for r in document.rejected)
+                ]
+            progress("read", done, len(found.files))
     return documents, tuple(rejected)
+
+
+def _check_same(document: Document, source: str) -> None:
+    if document.digest != source:
+        raise Unreadable(
+            expected="a file that stays as it is while it is read",
+            found="other content than a moment before",
+            remedy="ingest again when it is written",
+        )
 
 
 def chunk_all(

@@ -52,7 +52,7 @@ def parsing(kind: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
-    except Unreadable:
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:  # on damaged files the parsers raise anything: zlib.error, AssertionError, SyntaxError ...
         found = f"a damaged file or another format ({str(error)[:80]})"
