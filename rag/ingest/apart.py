@@ -50,7 +50,7 @@ class Limits:
     """What reading one file may take. Memory is limited by the child: worker.MEGABYTES."""
 
     seconds: float = 15
-    seconds_per_megabyte: float = 1  # of the file: a thick manual is no attack
+    seconds_per_megabyte: float = 0.5  # of the file: a thick manual is no attack
     most_seconds: float = 60
     output: int = 64_000_000  # bytes
 

@@ -20,7 +20,7 @@ from rag.ports import Draft, Embedder, Library, Progress, VectorCache, Vectors
 from rag.types import Chunk, Document, Manifest, Recipe
 
 log = logging.getLogger(__name__)
-VERSION = 3  # raise it when reading or chunking makes other chunks of the same file
+VERSION = 4  # raise it when reading or chunking makes other chunks of the same file
 BATCH = 256  # texts embedded, or chunks written, between two commits
 
 

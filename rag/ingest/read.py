@@ -29,6 +29,8 @@ READERS = {
     ".jsonl": "jsonl",
     ".jsonl.gz": "jsonl",
 }
+_CHARACTERS, _HEADINGS = 2_000_000, 20_000  # of one page, more than a thousand printed ones: cutting it takes seconds
+_TITLE = 300  # characters: every chunk repeats it
 
 
 def suffix_of(path: Path) -> str:
@@ -65,8 +67,11 @@ def _content(data: bytes, suffix: str) -> Content:
 def _page(page: Page, id: str, digest: str) -> Document:
     if not page.text.strip():
         raise _nothing("a page without text")
+    for most, what, found in ((_CHARACTERS, "characters", len(page.text)), (_HEADINGS, "headings", page.text.count("\n#"))):
+        if found > most:
+            raise Unreadable(expected=f"at most {most:,} {what}", found=f"{found:,}", remedy="split the file")
     title = page.meta.get("title") or _heading(page.text) or _spoken(id)
-    return Document(id, title, page.text, facets(page.meta, page.text), digest)
+    return Document(id, title[:_TITLE], page.text, facets(page.meta, page.text), digest)
 
 
 def _table(content: Content, id: str, digest: str) -> Document:
