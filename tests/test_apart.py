@@ -17,7 +17,8 @@ from rag.ingest.apart import Limits, Read, reading_apart
 from rag.ingest.read import read
 from rag.types import Document
 
-HURRY = Limits(seconds=1, seconds_per_megabyte=0, output=100_000)
+PATIENT = Limits(seconds=30, output=100_000)
+HURRY = Limits(seconds=2, output=100_000)
 SCRIPTED = """
 import ctypes, os, signal, socket, subprocess, sys, time, urllib.request
 from dataclasses import replace
@@ -55,7 +56,7 @@ for line in sys.stdin:
 
 
 @contextmanager
-def scripted(program: str = SCRIPTED, limits: Limits = HURRY) -> Iterator[Read]:
+def scripted(program: str = SCRIPTED, limits: Limits = PATIENT) -> Iterator[Read]:
     """Readers that do what a file tells them."""
     with reading_apart(limits, (sys.executable, "-c", program)) as reader:
         yield reader
@@ -78,7 +79,8 @@ def test_a_file_reads_the_same_as_here(tmp_path: Path) -> None:
     table = write(
         tmp_path,
         "faq.csv",
-        "question,answer,similar_questions,region\nHow?,So,why|when,EU\nbad\x00,\n" + "".join(f"q{n},a{n},,\n" for n in range(9000)),
+        "question,answer,similar_questions,region\nHow?,So,why|when,EU\nbad\x00,\n"
+        + "".join(f"q{n},a{n},,\n" for n in range(9000)),
     )
     with reading_apart() as apart:
         for path in (page, table):
@@ -98,8 +100,8 @@ def test_what_a_reader_refuses_is_told_in_its_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        ("while True: pass", "gave up after 1 s"),
-        ("time.sleep(60)", "gave up after 1 s"),
+        ("while True: pass", "gave up after 2 s"),
+        ("time.sleep(60)", "gave up after 2 s"),
         ("os.abort()", "died with signal 6"),
         ("signal.raise_signal(11)", "died with signal 11"),
         ("sys.exit(3)", "ended with code 3"),
@@ -113,11 +115,11 @@ def test_what_a_reader_refuses_is_told_in_its_words(tmp_path: Path) -> None:
 )
 def test_whatever_a_reader_does_costs_its_file_alone(script: str, told: str, tmp_path: Path) -> None:
     good, bad = write(tmp_path, "good.md", "Fine."), write(tmp_path, "bad.md", f"do {script}")
-    with scripted() as reader:
+    with scripted(limits=HURRY if "gave up" in told else PATIENT) as reader:
         assert reader(good, "good.md").text == "Fine."
         started = time.monotonic()
         assert told in str(reason(reader, bad))
-        assert time.monotonic() - started < 5, "one second, and the start of two processes"
+        assert time.monotonic() - started < 10
         assert reader(good, "good.md").text == "Fine."
 
 
@@ -162,7 +164,7 @@ def test_a_reader_knows_no_secrets_and_writes_no_files(tmp_path: Path, monkeypat
 def test_processor_time_is_limited_where_no_one_waits(tmp_path: Path) -> None:
     pytest.importorskip("resource")
     bad = write(tmp_path, "bad.md", "do worker._limit('RLIMIT_CPU', 1, hard=False)\nwhile True: pass")
-    with scripted(limits=Limits(seconds=9)) as reader:
+    with scripted(limits=PATIENT) as reader:
         assert "gave up" in str(reason(reader, bad))
 
 

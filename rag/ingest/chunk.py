@@ -28,6 +28,7 @@ _SEPARATORS = [
     "",
 ]
 _TABLE = re.compile(r"^([ \t]*\|.*)\n[ \t]*\|[ \t:|-]+$", re.MULTILINE)  # its header's line
+_REPEATS = 50  # of one piece in one document: vectors that are equal by the thousand hide others from Chroma's graph
 _SMALL = 8  # a piece below an eighth of the budget joins a neighbour
 _LABEL = 1000  # characters of a heading, or of a table's columns, above which it is not repeated for every chunk below
 _LEAST = 16  # tokens left for text, however long the headings are
@@ -83,17 +84,19 @@ def _named(document: Document, pieces: Iterable[tuple[Entry | None, tuple[str, .
     """The pieces as chunks; the id says what stands in one, so it survives changes elsewhere in the document."""
     chunks: list[Chunk] = []
     repeats: dict[str, int] = {}
-    for ordinal, (entry, headings, text) in enumerate(pieces):
+    for entry, headings, text in pieces:
         key = entry.key if entry else ""
         name = hashlib.sha256("\x1f".join((key, *headings, text)).encode()).hexdigest()[:12]
         repeats[name] = repeats.get(name, 0) + 1
+        if repeats[name] > _REPEATS:
+            continue
         again = f"-{repeats[name]}" if repeats[name] > 1 else ""
         chunks.append(
             Chunk(
                 id=f"{document.id}#{name}{again}",
                 document=document.id,
                 entry=key,
-                ordinal=ordinal,
+                ordinal=len(chunks),
                 kind=entry.kind if entry else Kind.PAGE,
                 title=(entry.title if entry else "") or document.title,
                 headings=headings,

@@ -1,0 +1,112 @@
+"""No document can hang, crash or starve ingest: over a hundred bad files among fifty good ones, by the command itself.
+
+python -m pytest tests/test_bad_files.py -m slow -s     prints the slowest files, and what the child took.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rag.index.generation import Generations
+from rag.ingest.flow import look, read_all
+from tests.bad_files import build, build_good, said_in
+
+SECONDS, CHILD, PARENT = 20, 512, 50  # a file; MB
+FINE = """
+attribute.html brackets.pdf comments.html cues.srt columns.csv deep.html file.epub file.html form.pdf heading.md laughs.epub laughs.html
+links.html links.md lists.md no-root.pdf outline.pdf previous.pdf quotes.md server.epub server.html size.pdf stars.md yaml.md word.txt
+""".split()  # may be read: they are harmless to a good reader
+DRIVER = """
+import json, os, resource, time
+from contextlib import contextmanager
+from pathlib import Path
+from rag import __main__, build
+from rag.fakes import HashEmbedder
+from rag.ingest import flow
+
+took, grown = {}, {}
+real = flow.reading_apart
+
+def megabytes(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1000
+
+@contextmanager
+def measured():
+    with real() as read:
+        def timed(path, id):
+            Path("/proc/self/clear_refs").write_text("5")  # the peak is the present
+            before, started = megabytes("VmRSS"), time.monotonic()
+            try:
+                return read(path, id)
+            finally:
+                took[id], grown[id] = time.monotonic() - started, megabytes("VmHWM") - before
+        yield timed
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+    Path(os.environ["FIGURES"]).write_text(json.dumps({"took": took, "grown": grown, "child": child}))
+
+flow.reading_apart = measured
+build.build_embedder = lambda settings: HashEmbedder(256)
+__main__.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures memory as Linux tells it")
+def test_bad_files_cost_only_themselves(tmp_path: Path) -> None:
+    corpus, canary = tmp_path / "corpus", tmp_path / "canary.txt"
+    corpus.mkdir()
+    canary.write_text("canary-7f3a", encoding="utf-8")
+    os.utime(canary, (1, 1))  # a read would move it
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        bad = build(corpus, canary, server.getsockname()[1])
+        good = build_good(corpus)
+        figures = tmp_path / "figures.json"
+        command = ["ingest", "--json", f"--corpus={corpus}", f"--home={tmp_path / 'home'}"]
+        environment = os.environ | {"FIGURES": str(figures)}
+        done = subprocess.run([sys.executable, "-c", DRIVER, *command], env=environment, capture_output=True, text=True)
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
+    assert done.returncode == 3, done.stderr
+    assert canary.stat().st_atime == 1
+    assert not list(tmp_path.glob("**/*slipped*"))
+    left_out = {rejection["file"].split(":")[0]: rejection["reason"] for rejection in json.loads(done.stdout)["rejected"]}
+    assert not left_out.keys() & set(good)
+    assert len(bad) > 100
+    assert set(bad) - left_out.keys() <= set(FINE)
+    assert all("expected" in reason and "found" in reason for reason in left_out.values())
+    measured = json.loads(figures.read_text())
+    slowest = sorted(measured["took"].items(), key=lambda item: -item[1])
+    grown = sorted(measured["grown"].items(), key=lambda item: -item[1])
+    print(f"{len(bad)} bad files; slowest: {slowest[:5]}; parent grew: {grown[:3]}; largest child: {measured['child']:.0f} MB")
+    assert slowest[0][1] <= SECONDS
+    assert grown[0][1] <= PARENT
+    assert measured["child"] <= CHILD + 60, "with the interpreter that it starts from"
+    chunks = Generations(tmp_path / "home").open("hash-256").store.chunks()
+    texts = "\n".join(chunk.text for chunk in chunks)
+    assert all(said_in(name) in texts for name in good)
+    assert "canary-7f3a" not in texts
+
+
+def test_a_file_that_changes_or_vanishes_meanwhile_has_a_reason(tmp_path: Path) -> None:
+    for name in ("a.md", "b.md", "c.md", "d.md"):
+        (tmp_path / name).write_text(f"# {name}", encoding="utf-8")
+
+    def meddle(stage: str, done: int, total: int) -> None:
+        if done == 1:
+            (tmp_path / "b.md").unlink()
+            (tmp_path / "c.md").write_text("# another", encoding="utf-8")
+
+    documents, rejected = read_all(look(tmp_path), meddle)
+    assert [document.id for document in documents] == ["a.md", "d.md"]
+    assert [rejection.file for rejection in rejected] == ["b.md", "c.md"]
+    assert "No such file" in rejected[0].reason
+    assert "stays as it is" in rejected[1].reason
