@@ -275,7 +275,8 @@ def _documents() -> Iterator[tuple[str, Callable[[], bytes]]]:
     yield "no-root.pdf", lambda: pdf(trailer="/Size 6")
     yield "previous.pdf", lambda: pdf(trailer="/Size 6 /Root 1 0 R /Prev 9")
     yield "no-end.pdf", lambda: pdf(b"BI /W 9 /H 9 /BPC 8 /CS /G ID " + b"E I" * 1_000_000)
-    form = "<< /Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X 6 0 R >> >> /Length 5 >> stream /X Do endstream"
+    inner = "/Resources << /XObject << /X 6 0 R >> >>"
+    form = f"<< /Type /XObject /Subtype /Form /BBox [0 0 9 9] {inner} /Length 5 >> stream /X Do endstream"
     yield "form.pdf", lambda: pdf(b"/X Do", page="/XObject << /X 6 0 R >>", more=form)
     yield "brackets.pdf", lambda: pdf(b"[" * 1_000_000)
     yield "cut.pdf", lambda: pdf()[:300]

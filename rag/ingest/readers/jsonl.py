@@ -31,7 +31,8 @@ def read(data: bytes) -> tuple[Sheet, ...]:
             if isinstance(found, str):
                 rejected.append(f"{number}: {found}")
                 if len(rejected) > _REJECTED:
-                    raise Unreadable(expected="JSON lines", found=f"no row in {_REJECTED} lines: {found}", remedy="make it again")
+                    reason = f"more than {_REJECTED:,} lines that are no rows; the last: {found}"
+                    raise Unreadable(expected="JSON lines", found=reason, remedy="make it again")
             elif found is not None:
                 labels |= {header(key): key for key in found}
                 records.append(Record(number, {header(key): value for key, value in found.items()}))
