@@ -41,7 +41,8 @@ Read = Callable[[Path, str], Document]  # path and id, as rag.ingest.read.read; 
 
 COMMAND = (sys.executable, "-B", "-m", "rag.ingest.worker")
 _START = 60  # seconds that a child may take before its first file
-_TOLD = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "SYSTEMROOT", "TZ")  # keys and passwords are not for it
+# Keys and passwords are not for it.
+_TOLD = ("PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "SYSTEMROOT", "TZ")
 _FRUGAL = {"MALLOC_ARENA_MAX": "2", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # threads take addresses
 
 
