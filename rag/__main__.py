@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from rag import build, loading, settings
+from rag import build, keeping, loading, settings
 from rag.errors import HomeError, ShoptalkError
 from rag.evaluate.commands import evaluation
 from rag.ingest.report import IngestReport
@@ -23,6 +23,7 @@ from rag.searching import Audience, Language, Product, Region, verbs
 from rag.terminal import Corpus, Home, Json, load, progress_bar
 from rag.tune.commands import tuning
 from rag.types import Done, Filter, HandOver, History, Refused, Token, Turn
+from rag.upkeep import upkeep
 
 if TYPE_CHECKING:
     from rag.build import Assistant
@@ -32,13 +33,23 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 app.add_typer(evaluation, name="eval")
 app.add_typer(tuning, name="tune")
 app.add_typer(verbs)
+app.add_typer(upkeep)
 
 
 @app.command()
-def ingest(corpus: Corpus = None, home: Home = None, as_json: Json = False) -> None:
+def ingest(
+    corpus: Corpus = None,
+    force: Annotated[bool, typer.Option("--force", help="Go live whatever the gold questions say")] = False,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
     """Read the corpus into a new index generation and make it live; unchanged input costs nothing."""
+    from rag.evaluate.gate import Gate
+
+    chosen = load(corpus=corpus, home=home)
+    embedder = loading.build_embedder(chosen)
     with progress_bar() as progress:
-        report = build.run_ingest(load(corpus=corpus, home=home), progress)
+        report = build.run_ingest(chosen, progress, embedder, Gate(chosen, embedder, force))
     if as_json:
         print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
     else:
@@ -49,11 +60,13 @@ def ingest(corpus: Corpus = None, home: Home = None, as_json: Json = False) -> N
 @app.command()
 def watch(corpus: Corpus = None, home: Home = None) -> None:
     """Ingest now and whenever the documents change, until it is stopped; what is served follows by itself."""
+    from rag.evaluate.gate import Gate
     from rag.ingest.watching import watch as run
 
     chosen = load(corpus=corpus, home=home)
     embedder = loading.build_embedder(chosen)
-    run(chosen.corpus, lambda: build.run_ingest(chosen, embedder=embedder), tell, threading.Event())
+    gate = Gate(chosen, embedder)
+    run(chosen.corpus, lambda: build.run_ingest(chosen, embedder=embedder, check=gate), tell, threading.Event())
 
 
 def tell(outcome: IngestReport | ShoptalkError) -> None:
@@ -109,7 +122,7 @@ def ask(
 def chat(corpus: Corpus = None, home: Home = None) -> None:
     """Chat in the terminal; an empty line ends it."""
     chosen = load(corpus=corpus, home=home)
-    if build.build_generations(chosen).live() is None:
+    if keeping.build_generations(chosen).live() is None:
         ingest_apart(chosen)
     assistant = build.Assistant(chosen)
     history: History = ()
@@ -134,31 +147,13 @@ def serve(
     chosen = load(corpus=corpus, home=home, **({"serve": given} if given else {}))
 
     def ready() -> Assistant:
-        if build.build_generations(chosen).live() is None:
+        if keeping.build_generations(chosen).live() is None:
             ingest_apart(chosen)
         assistant = build.Assistant(chosen)
         assistant.warm_up()
         return assistant
 
     service.serve(ready, chosen, announce=lambda line: print(line, flush=True))
-
-
-@app.command()
-def verify(home: Home = None) -> None:
-    """Check the live index exhaustively: every chunk there, found by its own vector, nothing altered."""
-    generations = build.build_generations(load(home=home))
-    problems = generations.verify()
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    live = generations.live()
-    print(f"generation {live.number if live else '-'}: {'damaged' if problems else 'whole'}")
-    raise typer.Exit(1 if problems else 0)
-
-
-@app.command()
-def rollback(home: Home = None) -> None:
-    """Make the generation before the live one live again."""
-    print(f"generation {build.build_generations(load(home=home)).rollback()} is live")
 
 
 def ingest_apart(chosen: settings.Settings) -> None:

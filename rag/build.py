@@ -1,4 +1,5 @@
-"""The composition root: settings -> ready parts. With rag.loading, which loads models, the only file that chooses classes.
+"""The composition root: settings -> ready parts. With rag.loading, which loads models, and
+rag.keeping, which opens what lies under the home, the only file that chooses classes.
 
 settings -> embedder ----> ingest ----> generation N (live)
                |                             |
@@ -18,14 +19,14 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rag.keeping import CATALOG, build_generations, build_recorder
 from rag.loading import build_embedder, build_generator, build_reranker, build_selector
 from rag.ports import Embedder, Generator, Progress, Reranker, Selector
 from rag.settings import Settings
-from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Passage, Query, Refused
+from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Manifest, Passage, Query, Refused
 
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
-    from rag.index.generation import Generations
     from rag.index.opened import Generation
     from rag.ingest.report import IngestReport
     from rag.retrieve.search import Search
@@ -34,27 +35,25 @@ log = logging.getLogger(__name__)
 ANYTHING = Filter()
 
 
-def build_generations(settings: Settings) -> Generations:
-    """The index generations under the home."""
-    from rag.index.generation import Generations
-
-    return Generations(settings.home, settings.index.chroma_url, settings.index.keep)
-
-
 def run_ingest(
-    settings: Settings, progress: Progress = lambda stage, done, total: None, embedder: Embedder | None = None
+    settings: Settings,
+    progress: Progress = lambda stage, done, total: None,
+    embedder: Embedder | None = None,
+    check: Callable[[Manifest | None, Manifest], None] = lambda live, new: None,
 ) -> IngestReport:
     """Bring the live index up to date with settings.corpus, by `embedder` if one is at hand.
 
-    Raises CorpusEmpty, HomeBusy, ModelMissing.
+    `check` is told what is live and what is to be, and raises to prevent it. Raises CorpusEmpty, HomeBusy, ModelMissing.
     """
     from rag.index.catalog import Catalog
     from rag.ingest.flow import Chunking, ingest
+    from rag.ingest.readers import recognize
 
+    recognize.limit(settings.models.threads)
     chunking = Chunking(settings.chunk.tokens, settings.chunk.overlap)
-    with Catalog(settings.home / "catalog.sqlite") as catalog:
+    with Catalog(settings.home / CATALOG) as catalog:
         embedder = embedder or build_embedder(settings)
-        return ingest(settings.corpus, build_generations(settings), catalog, embedder, chunking, progress)
+        return ingest(settings.corpus, build_generations(settings), catalog, embedder, chunking, progress, check)
 
 
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:
@@ -157,17 +156,13 @@ class Assistant:
     """Answers from the live generation, follows the pointer when a new one goes live, records every turn."""
 
     def __init__(self, settings: Settings, generator: Generator | None = None) -> None:
-        from rag.answer.contract import as_dict
-        from rag.record.store import Recorder
-
         self._settings = settings
         self._embedder = build_embedder(settings)
         self._generator = generator or build_generator(settings)
         self._reranker = build_reranker(settings, self._embedder)
         self._selector = build_selector(settings)
         self._generations = build_generations(settings)
-        settings.home.mkdir(parents=True, exist_ok=True)
-        self._recorder = Recorder(settings.database_url or f"sqlite:///{settings.home / 'record.sqlite'}", as_dict)
+        self._recorder = build_recorder(settings)
         self._opening = threading.Lock()
         self._live = self._open()
 

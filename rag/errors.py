@@ -17,6 +17,7 @@ ShoptalkError
     ├── NoIndex         no generation is live
     ├── IndexMismatch   the live index was built with other models or settings
     ├── IndexDamaged    a generation does not hold what its manifest says
+    ├── QualityFell     a new generation answers the gold questions worse than the live one
     └── HomeBusy        another process owns the home
 """
 
@@ -95,6 +96,10 @@ class IndexMismatch(HomeError):
 
 class IndexDamaged(HomeError):
     """A generation does not hold what its manifest says."""
+
+
+class QualityFell(HomeError):
+    """A new generation answers the gold questions worse than the live one; it did not go live."""
 
 
 class HomeBusy(HomeError):

@@ -138,8 +138,35 @@ class Terms(NamedTuple):
     words: str  # its folded words, each once, sorted, a space between them
 
 
-class VectorCache(Protocol):
-    """What was worked out for a text once, kept across ingests: vectors by embedder, and terms. It survives a kill."""
+class Counts(NamedTuple):
+    """Chunks of a generation against those of the one before."""
+
+    added: int
+    unchanged: int
+    removed: int
+
+
+class Catalog(Protocol):
+    """The truth about what a home holds: documents, chunks, vectors and which generation holds what. It survives a kill."""
+
+    @property
+    def path(self) -> Path:
+        """The file, for processes that write a generation from it."""
+
+    def known(self, recipe: Recipe, files: Mapping[str, str]) -> set[str]:
+        """Of these files, path -> sha256, those whose document is held, cut by this recipe."""
+
+    def keep(self, recipe: Recipe, read: Iterable[tuple[Document, Sequence[Chunk], Iterable[str]]]) -> None:
+        """Hold documents, each with its chunks and with all texts that need a vector; all of the call or none."""
+
+    def enlist(self, generation: int, recipe: Recipe, files: Mapping[str, str]) -> dict[str, int]:
+        """Note that a generation holds the documents of these files; returns the number of chunks of each."""
+
+    def rejected(self, generation: int) -> dict[str, list[str]]:
+        """Rows that were left out of a generation's documents, each "<row number>: <reason>", by document."""
+
+    def compare(self, old: int, new: int) -> Counts:
+        """How many chunks of generation `new` are not in `old`, are in both, and are in `old` alone."""
 
     def missing(self, embedder: str, texts: Iterable[str]) -> list[str]:
         """The texts without a vector, each once, in the order given."""
@@ -147,24 +174,22 @@ class VectorCache(Protocol):
     def put(self, embedder: str, texts: Sequence[str], vectors: Vectors) -> None:
         """Keep one vector a text; all or none of the call is kept."""
 
-    def get(self, embedder: str, texts: Sequence[str]) -> Vectors:
-        """Shape (len(texts), dimension). Raises IndexDamaged if one is missing."""
-
-    def terms(self, texts: Sequence[str]) -> list[Terms]:
-        """The terms of each text; those of new ones are worked out and kept."""
-
-    def prune(self, used: Mapping[str, set[str]]) -> None:
-        """Forget all but what belongs to `used`: embedder -> sha256 of texts, hex."""
+    def prune(self, generations: Iterable[int]) -> None:
+        """Forget all but what these generations hold."""
 
 
 class Draft(Protocol):
     """A generation being written; invisible until it is sealed and made live."""
 
-    def add(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
-        """Append; ids must be new."""
+    @property
+    def number(self) -> int:
+        """The generation's number, under which the catalogue lists what it will hold."""
+
+    def write(self, catalog: Path, count: int, progress: Progress) -> None:
+        """Write what the catalogue lists, `count` chunks, in a process of its own. Raises HomeError if that fails."""
 
     def seal(self, sources: Mapping[str, str], documents: Mapping[str, int], rejected: Sequence[tuple[str, str]]) -> Manifest:
-        """Prove in a fresh process that all that was added can be read and found. Raises IndexDamaged if not."""
+        """Prove in a fresh process that all that was written can be read and found. Raises IndexDamaged if not."""
 
 
 class Library(Protocol):
@@ -187,17 +212,17 @@ class Library(Protocol):
     def is_sound(self) -> bool:
         """Whether the live generation's files are those that were sealed, and no one found it damaged since."""
 
-    def start(self, recipe: Recipe, count: int, cache: VectorCache) -> AbstractContextManager[Draft]:
-        """A block that writes and seals a draft of exactly `count` chunks; `cache` holds the vectors of their questions."""
+    def start(self, recipe: Recipe) -> AbstractContextManager[Draft]:
+        """A block that writes and seals a draft."""
 
-    def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
-        """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""
+    def make_live(self, manifest: Manifest) -> None:
+        """Move the pointer."""
 
-    def prune(self) -> bool:
-        """Remove what dead ingests left, and generations beyond those kept; whether there was any."""
+    def prune(self) -> int:
+        """Remove what dead ingests left, and generations beyond those kept; returns how many."""
 
-    def used(self) -> dict[str, set[str]]:
-        """Texts of all kept generations, chunks' and questions': embedder -> sha256 of texts, hex."""
+    def kept(self) -> list[int]:
+        """Numbers of the live generation and those before it that stay, newest first."""
 
 
 class PassageSource(Protocol):

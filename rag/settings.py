@@ -73,6 +73,9 @@ class IndexSettings(Section):
 
     chroma_url: str = ""  # empty: files under the home; otherwise http(s)://host:port of a Chroma server
     keep: int = Field(2, ge=1)  # generations kept, the live one included
+    gold: Path | None = None  # file or folder of gold questions that decide what goes live; unset: those of the bundled shop
+    gold_questions: int = Field(60, ge=0)  # of them, evenly chosen; 0: all
+    tolerance: float = Field(0.02, ge=0, le=1)  # by which a metric on them may fall
 
 
 class RetrieveSettings(Section):
@@ -149,6 +152,12 @@ class Settings(BaseSettings):
     retrieve: RetrieveSettings = RetrieveSettings()
     answer: AnswerSettings = AnswerSettings()
     serve: ServeSettings = ServeSettings()
+
+    @property
+    def gold(self) -> Path | None:
+        """Where the gold questions lie that decide what goes live: index.gold, or those of the bundled shop."""
+        bundled = self.corpus == Path("corpus/shop") and Path("corpus/gold/dev").is_dir()
+        return self.index.gold or (Path("corpus/gold/dev") if bundled else None)
 
     @classmethod
     def settings_customise_sources(

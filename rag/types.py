@@ -83,6 +83,7 @@ class Document:
     digest: str  # sha256 of the file's bytes, hex
     entries: tuple[Entry, ...] = ()
     rejected: tuple[str, ...] = ()  # reasons of rows left out, each "<row number>: <reason>"
+    url: str = ""  # where it is on the web, if it says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class Chunk:
     negatives: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     facets: Facets = Facets()
+    url: str = ""  # of the document
 
     @property
     def search_text(self) -> str:

@@ -163,7 +163,7 @@ def test_a_reader_knows_no_secrets_and_writes_no_files(tmp_path: Path, monkeypat
 
 def test_processor_time_is_limited_where_no_one_waits(tmp_path: Path) -> None:
     pytest.importorskip("resource")
-    bad = write(tmp_path, "bad.md", "do worker._limit('RLIMIT_CPU', 1, hard=False)\nwhile True: pass")
+    bad = write(tmp_path, "bad.md", "do worker._limit('CPU', 1, hard=False)\nwhile True: pass")
     with scripted(limits=PATIENT) as reader:
         assert "gave up" in str(reason(reader, bad))
 

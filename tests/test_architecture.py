@@ -17,9 +17,9 @@ LEVELS = (
     {"language", "wording"},
     {"settings", "ports"},
     STAGES,
-    {"loading", "terminal"},
+    {"loading", "keeping", "terminal"},
     {"build"},
-    {"searching", "__main__", "evaluate", "ui"},
+    {"searching", "upkeep", "__main__", "evaluate", "ui"},
     {"tune"},
 )
 TUNE = {
@@ -37,6 +37,8 @@ DOORS = {
     "torch": {f"rag/models/{name}.py" for name in ("embed", "rerank", "generate", "convert")} | SELECTS | TUNE,
     "peft": {"rag/models/adapter.py", "rag/tune/generator/"},
     "gradio": {"ui/"},
+    "rapidocr": {"rag/ingest/readers/recognize.py"},
+    "onnxruntime": {"rag/ingest/readers/recognize.py"},
 }
 
 

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from rag.fakes import HashEmbedder
+from rag.index.catalog import Catalog
 from rag.index.generation import Generations
-from rag.ingest.flow import look, read_all
+from rag.ingest.flow import Chunking, ingest
 from tests.bad_files import build, build_good, said_in
 
 SECONDS, CHILD, PARENT = 20, 512, 50  # a file; MB
@@ -99,16 +101,21 @@ def test_bad_files_cost_only_themselves(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changes_or_vanishes_meanwhile_has_a_reason(tmp_path: Path) -> None:
+    corpus, home = tmp_path / "corpus", tmp_path / "home"
+    corpus.mkdir()
     for name in ("a.md", "b.md", "c.md", "d.md"):
-        (tmp_path / name).write_text(f"# {name}", encoding="utf-8")
+        (corpus / name).write_text(f"# {name}\n\nA lamp.", encoding="utf-8")
 
     def meddle(stage: str, done: int, total: int) -> None:
-        if done == 1:
-            (tmp_path / "b.md").unlink()
-            (tmp_path / "c.md").write_text("# another", encoding="utf-8")
+        if (stage, done) == ("read", 1):
+            (corpus / "b.md").unlink()
+            (corpus / "c.md").write_text("# another", encoding="utf-8")
 
-    documents, rejected = read_all(look(tmp_path), meddle)
-    assert [document.id for document in documents] == ["a.md", "d.md"]
-    assert [rejection.file for rejection in rejected] == ["b.md", "c.md"]
-    assert "No such file" in rejected[0].reason
-    assert "stays as it is" in rejected[1].reason
+    with Catalog(home / "catalog.sqlite") as catalog:
+        report = ingest(corpus, Generations(home), catalog, HashEmbedder(32), Chunking(160, 0), meddle)
+        assert report.documents == 2
+        assert [rejection.file for rejection in report.rejected] == ["b.md", "c.md"]
+        assert "No such file" in report.rejected[0].reason
+        assert "stays as it is" in report.rejected[1].reason
+        again = ingest(corpus, Generations(home), catalog, HashEmbedder(32), Chunking(160, 0))
+    assert (again.documents, again.rejected) == (3, ()), "the next ingest reads what is there now"

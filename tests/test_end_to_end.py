@@ -17,11 +17,12 @@ from playwright.sync_api import expect, sync_playwright
 from test_page_browser import find_browser
 
 from rag.answer.flow import collect
-from rag.build import Assistant, build_generations, run_ingest
+from rag.build import Assistant, run_ingest
 from rag.evaluate.gold import load_gold
 from rag.evaluate.rows import as_found
 from rag.evaluate.score import holds
 from rag.ingest.report import IngestReport
+from rag.keeping import build_generations
 from rag.settings import Settings, load
 from rag.types import Answer, History, Outcome, Turn
 

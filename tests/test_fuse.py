@@ -6,11 +6,9 @@ from datetime import date
 
 import numpy as np
 import pytest
+from indexing import lexical_index, question_index, sentence_index
 
 from rag.fakes import HashEmbedder, MemoryStore
-from rag.index.lexical import LexicalIndex
-from rag.index.questions import Questions
-from rag.index.sentences import Sentences
 from rag.retrieve.entities import NOTHING, Entities
 from rag.retrieve.features import FEATURES, fitted
 from rag.retrieve.fuse import FEW, FusedSource
@@ -57,9 +55,9 @@ def fused(chunks: Sequence[Chunk] = SHOP, entities: Entities | None = None, cand
     if chunks:
         store.add(chunks, embedder.embed([item.search_text for item in chunks]))
     embedder.calls = 0
-    words, questions = LexicalIndex.build(chunks), Questions.build(chunks, embedder.embed)
+    words, questions = lexical_index(chunks), question_index(chunks, embedder.embed)
     subjects = entities or NOTHING
-    sentences = Sentences.build(chunks, embedder.embed)
+    sentences = sentence_index(chunks, embedder.embed)
     embedder.calls = 0
     return FusedSource(
         store, embedder, words, questions, sentences, subjects, weights(**named) if named else None, candidates, lambda: TODAY
@@ -68,7 +66,7 @@ def fused(chunks: Sequence[Chunk] = SHOP, entities: Entities | None = None, cand
 
 def subjects(chunks: Sequence[Chunk]) -> Entities:
     ordered = sorted(chunks, key=lambda item: item.id)
-    return Entities.of(ordered, LexicalIndex.build(ordered).words)
+    return Entities.of(ordered, lexical_index(ordered).words)
 
 
 def query(text: str = "battery", **more: object) -> Query:

@@ -6,11 +6,11 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import indexing
 import numpy as np
 import pytest
 
@@ -18,11 +18,8 @@ from rag.errors import HomeBusy, HomeError, IndexDamaged, IndexMismatch, NoIndex
 from rag.fakes import HashEmbedder, MemoryStore
 from rag.index import draft, generation
 from rag.index.canary import find_problems
-from rag.index.catalog import Catalog
-from rag.index.draft import GenerationDraft
 from rag.index.generation import Generations
 from rag.index.lock import reading
-from rag.language import statements
 from rag.types import Chunk, Facets, Kind, Manifest, Query, Recipe
 
 EMBEDDER = HashEmbedder(32)
@@ -46,26 +43,7 @@ def make(number: int, text: str = "") -> Chunk:
 
 
 def publish(generations: Generations, chunks: list[Chunk], recipe: Recipe = RECIPE) -> Manifest:
-    recipe = replace(recipe, place=generations.place, chroma=generations.chroma)
-    texts = [text for chunk in chunks for text in (*chunk.questions, *chunk.negatives, *statements(chunk.text))]
-    with generations.lock("ingest"), Catalog(generations._home / "catalog.sqlite") as cache:
-        cache.put(recipe.embedder, texts, EMBEDDER.embed(texts))
-        with generations.start(recipe, len(chunks), cache) as draft:
-            for start in range(0, len(chunks), 10):
-                batch = chunks[start : start + 10]
-                draft.add(batch, EMBEDDER.embed([chunk.search_text for chunk in batch]))
-            manifest = draft.seal({"d.md": "0"}, {"d.md": len(chunks)}, [("e.md", "empty")])
-        generations.make_live(manifest)
-        generations.prune()
-    return manifest
-
-
-@contextmanager
-def started(generations: Generations, count: int) -> Iterator[GenerationDraft]:
-    with Catalog(generations._home / "catalog.sqlite") as cache, generations.start(RECIPE, count, cache) as draft:
-        texts = [text for number in range(count + 1) for text in statements(make(number).text)]
-        cache.put(RECIPE.embedder, texts, EMBEDDER.embed(texts))
-        yield draft
+    return indexing.publish(generations, chunks, recipe)
 
 
 def query(text: str) -> Query:
@@ -90,10 +68,11 @@ def home(sealed: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The canary's checks without its process, but for the tests that are about it."""
+    """Writer and canary without their processes, but for the tests that are about it."""
     if request.node.get_closest_marker("parametrize") is None and "canary" not in request.node.name:
         for module in (draft, generation):
             monkeypatch.setattr(module, "examine", lambda folder, count: find_problems(folder))
+        monkeypatch.setattr(draft, "write_apart", indexing.write_here)
 
 
 def test_nothing_is_live_at_first(tmp_path: Path) -> None:
@@ -218,7 +197,6 @@ OURS = (
     "questions/links.npz",
     "sentences/vectors.npy",
     "sentences/starts.npy",
-    "sentences/hashes.npy",
     "ledger.json",
     "where.json",
     "manifest.json",
@@ -308,13 +286,12 @@ def test_only_as_many_generations_as_asked_are_kept(home: Path) -> None:
 
 def test_what_a_dead_ingest_left_is_removed(home: Path) -> None:
     generations = Generations(home)
-    with pytest.raises(KeyboardInterrupt), started(generations, 10) as draft:
-        draft.add([make(1)], EMBEDDER.embed(["x"]))
+    with pytest.raises(KeyboardInterrupt), generations.start(RECIPE) as draft:
+        indexing.written(generations, draft, RECIPE, [make(n) for n in range(10)])
         raise KeyboardInterrupt
     (home / "index" / "gen-0009").mkdir()
     assert generations.open("hash-32").number == 2
-    assert generations.prune()
-    assert not generations.prune()
+    generations.prune()
     assert [path.name for path in sorted((home / "index").glob("gen-*"))] == ["gen-0001", "gen-0002"]
     publish(generations, [make(n) for n in range(12)])
     assert generations.open("hash-32").store.count() == 12, "the number and the path were used again"
@@ -378,11 +355,12 @@ def test_a_mask_lets_only_its_rows_pass_whoever_searches(
     graph.close()
 
 
-def test_a_draft_that_lost_something_is_never_sealed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost", ["row-dropped", "row-altered"])
+def test_a_draft_that_lost_something_is_never_sealed(tmp_path: Path, lost: str) -> None:
     generations = Generations(tmp_path)
-    with pytest.raises(IndexDamaged, match=r"chunk d1\.md#000000000001 is altered"), started(generations, 2) as draft:
-        draft.add([make(1), make(2)], EMBEDDER.embed(["a", "b"]))
-        draft.add([make(1, text="—")], EMBEDDER.embed(["c"]))
+    with pytest.raises(IndexDamaged, match=r"chunk d3\.md#000000000003 is"), generations.start(RECIPE) as draft:
+        indexing.written(generations, draft, RECIPE, [make(1), make(2), make(3)])
+        DAMAGE[lost](tmp_path / "index" / "gen-0001")
         draft.seal({}, {}, [])
     assert not (tmp_path / "index" / "gen-0001" / "manifest.json").exists()
 
@@ -391,7 +369,7 @@ def test_swapped_vectors_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     from rag.index.chroma import ChromaStore
 
     add = ChromaStore.add
-    monkeypatch.setattr(ChromaStore, "add", lambda self, chunks, vectors: add(self, chunks, vectors[::-1]))
+    monkeypatch.setattr(ChromaStore, "add", lambda self, chunks, vectors, encoded: add(self, chunks, vectors[::-1], encoded))
     with pytest.raises(IndexDamaged, match="is altered: vector"):
         publish(Generations(tmp_path), [make(n) for n in range(4)])
 
@@ -428,7 +406,7 @@ def test_vectors_are_exact_in_chroma(home: Path) -> None:
     from rag.index.chroma import ChromaStore
 
     store = ChromaStore.open(home / "index" / "gen-0002" / "chroma", "", "shoptalk-gen-0002")
-    for chunks, vectors in store.rows():
+    for chunks, vectors, _ in store.rows():
         assert np.array_equal(vectors, EMBEDDER.embed([chunk.search_text for chunk in chunks]))
     store.close()
 

@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import chromadb
+import indexing
 import pytest
 
 from rag.errors import HomeError, IndexDamaged, IndexMismatch
 from rag.fakes import HashEmbedder
-from rag.index.catalog import Catalog
 from rag.index.generation import Generations
-from rag.language import statements
 from rag.types import Chunk, Kind, Manifest, Recipe
 
 pytestmark = pytest.mark.slow
 EMBEDDER = HashEmbedder(32)
+RECIPE = Recipe(EMBEDDER.fingerprint, 32, 160, 0, 1, "", "")
 
 
 def free_port() -> int:
@@ -46,17 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def publish(generations: Generations, numbers: range) -> Manifest:
     chunks = [Chunk(f"d.md#{n:012x}", "d.md", "", n, Kind.PAGE, "灯 Lamp", (), f"lamp {n} shines {n * 7} hours") for n in numbers]
-    with generations.lock("ingest"):
-        generations.prune()
-        recipe = Recipe(EMBEDDER.fingerprint, 32, 160, 0, 1, generations.place, generations.chroma)
-        sentences = [text for chunk in chunks for text in statements(chunk.text)]
-        with Catalog(generations._home / "catalog.sqlite") as cache, generations.start(recipe, len(chunks), cache) as draft:
-            cache.put(recipe.embedder, sentences, EMBEDDER.embed(sentences))
-            draft.add(chunks, EMBEDDER.embed([chunk.search_text for chunk in chunks]))
-            manifest = draft.seal({}, {"d.md": len(chunks)}, [])
-        generations.make_live(manifest)
-        generations.prune()
-    return manifest
+    return indexing.publish(generations, chunks, RECIPE)
 
 
 def collections(url: str) -> list[str]:
@@ -93,9 +83,8 @@ def test_what_a_dead_ingest_left_on_the_server_is_removed(server: str, tmp_path:
     generations = Generations(tmp_path, server)
     publish(generations, range(3))
     already = collections(server)
-    recipe = Recipe("hash-32", 32, 160, 0, 1, server, generations.chroma)
-    with Catalog(tmp_path / "catalog.sqlite") as cache, generations.start(recipe, 10, cache):
-        pass
+    with generations.start(RECIPE) as draft:
+        indexing.written(generations, draft, RECIPE, [Chunk("d#1", "d", "", 0, Kind.PAGE, "Lamp", (), "A lamp shines.")])
     assert len(collections(server)) == len(already) + 1
     generations.prune()
     assert collections(server) == already

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from indexing import lexical_index, write_here
 
 from rag.errors import CorpusEmpty, HomeBusy, IndexMismatch, ModelFailed
 from rag.fakes import HashEmbedder
@@ -18,7 +19,6 @@ from rag.index import draft
 from rag.index.canary import find_problems
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
-from rag.index.lexical import LexicalIndex
 from rag.index.terms import analyze
 from rag.ingest.flow import Chunking, ingest
 from rag.ingest.report import IngestReport
@@ -73,8 +73,9 @@ class Shop:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The canary's checks without its process; test_index_generation.py is about that."""
+    """Writer and canary without their processes; test_index_generation.py is about those."""
     monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
+    monkeypatch.setattr(draft, "write_apart", write_here)
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_a_corpus_goes_live(shop: Shop) -> None:
     assert live is not None
     assert live.documents.keys() == PAGES.keys()
     assert sum(live.documents.values()) == live.count == report.added
-    assert {stage for stage, _, _ in shop.stages} == {"read", "chunk", "embed", "write", "check"}
+    assert {stage for stage, _, _ in shop.stages} == {"read", "embed", "write", "check"}
     assert all(0 <= done <= total for _, done, total in shop.stages)
 
 
@@ -191,8 +192,8 @@ def test_words_are_cut_once_a_text(ingested: Shop, monkeypatch: pytest.MonkeyPat
     generation = ingested.generations.open("hash-32")
     for text in ("new lamp", "rain", "30 days", "parcels"):
         query = Query(text, text, "en")
-        assert generation.lexical.find(query, 9) == LexicalIndex.build(list(generation.store.chunks())).find(query, 9)
-    assert generation.lexical.words["lamp"] == LexicalIndex.build(list(generation.store.chunks())).words["lamp"]
+        assert generation.lexical.find(query, 9) == lexical_index(list(generation.store.chunks())).find(query, 9)
+    assert generation.lexical.words["lamp"] == lexical_index(list(generation.store.chunks())).words["lamp"]
 
 
 def test_a_home_of_an_older_shoptalk_is_rebuilt_without_embedding(ingested: Shop) -> None:
@@ -202,13 +203,14 @@ def test_a_home_of_an_older_shoptalk_is_rebuilt_without_embedding(ingested: Shop
     (folder / "manifest.json").write_text(json.dumps(manifest))
     shutil.rmtree(folder / "questions")
     with sqlite3.connect(ingested.home / "catalog.sqlite") as database:
-        database.execute("DROP TABLE terms")
-    (ingested.home / "index" / "gen-0007").mkdir()  # what an ingest that died left: vectors are pruned at the start
+        for table in ("terms", "members", "texts", "chunks", "documents"):
+            database.execute(f"DROP TABLE {table}")
+    (ingested.home / "index" / "gen-0007").mkdir()  # what an ingest that died left
     held = ingested.vectors_held()
     assert ingested.generations.live() is None
     report = ingested.ingest()
     assert (report.changed, report.embedded) == (True, 0)
-    assert (report.added, report.removed) == (0, 0)
+    assert report.removed == 0
     assert ingested.vectors_held() == held
     assert "40 hours" in ingested.texts()
     assert not ingested.ingest().changed

@@ -8,6 +8,7 @@ from pathlib import Path
 import bm25s
 import numpy as np
 import pytest
+from indexing import lexical_index
 
 from rag.index.lexical import LexicalIndex
 from rag.index.terms import hash_terms, tokens
@@ -35,7 +36,7 @@ SHOP = [
 
 
 def found(text: str, k: int = 10) -> list[str]:
-    return [passage.chunk.id for passage in LexicalIndex.build(SHOP).find(query(text), k)]
+    return [passage.chunk.id for passage in lexical_index(SHOP).find(query(text), k)]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_nothing_shared_is_nothing_found(question: str) -> None:
 
 
 def test_a_score_is_lucene_bm25() -> None:
-    passage = LexicalIndex.build(SHOP).find(query("shipping"), 1)[0]
+    passage = lexical_index(SHOP).find(query("shipping"), 1)[0]
     lengths = [len(tokens(c.search_text)) for c in SHOP]
     k1, b = 1.5, 0.75
     idf = math.log(1 + (5 - 1 + 0.5) / (1 + 0.5))
@@ -83,7 +84,7 @@ def test_scores_are_those_of_bm25s() -> None:
     vocabulary = {term: number for number, term in enumerate(sorted({term for text in texts for term in text}))}
     reference = bm25s.BM25(method="lucene")
     reference.index(([[vocabulary[term] for term in text] for text in texts], vocabulary), show_progress=False)
-    index = LexicalIndex.build(chunks)
+    index = lexical_index(chunks)
     questions = [c.text[10:60] for c in chunks[::20]] + [
         "Ember 400 waterproof",
         "退货 运费 谁付",
@@ -98,7 +99,7 @@ def test_scores_are_those_of_bm25s() -> None:
 
 
 def test_match_tells_what_a_chunk_holds_of_the_query() -> None:
-    index = LexicalIndex.build(SHOP)
+    index = lexical_index(SHOP)
     rows = np.array([4, 1, 0])
     text = "Returned headlamps: shipping, shipping and zebras"
     scores, shares, coverage = index.match(text, rows)
@@ -113,7 +114,7 @@ def test_match_tells_what_a_chunk_holds_of_the_query() -> None:
 
 
 def test_words_are_counted_by_chunk(tmp_path: Path) -> None:
-    index = LexicalIndex.build([*SHOP, chunk("f", "Returns, returns and 退货期限", "PB-HL210")])
+    index = lexical_index([*SHOP, chunk("f", "Returns, returns and 退货期限", "PB-HL210")])
     assert index.words["returns"] == 2
     assert index.words["pb-hl210"] == 2
     assert index.words["退货"] == 2
@@ -126,13 +127,13 @@ def test_words_are_counted_by_chunk(tmp_path: Path) -> None:
 
 def test_ties_go_by_id_and_k_is_a_limit() -> None:
     same = [chunk(f"{n:02}", "identical words here") for n in range(20)]
-    index = LexicalIndex.build(list(reversed(same)))
+    index = lexical_index(list(reversed(same)))
     assert [passage.chunk.id for passage in index.find(query("identical"), 5)] == ["00", "01", "02", "03", "04"]
     assert len(index.find(query("identical"), 500)) == 20
 
 
 def test_a_mask_lets_only_its_rows_pass() -> None:
-    index = LexicalIndex.build(SHOP)
+    index = lexical_index(SHOP)
     everything = index.find(query("returned headlamp IPX4 shipping 退货"), 10)
     assert {passage.chunk.id for passage in everything} == set("abcde")
     for banned in "abcde":
@@ -143,7 +144,7 @@ def test_a_mask_lets_only_its_rows_pass() -> None:
 
 
 def test_the_same_after_load(tmp_path: Path) -> None:
-    built = LexicalIndex.build(SHOP)
+    built = lexical_index(SHOP)
     built.save(tmp_path / "lexical")
     loaded = LexicalIndex.load(tmp_path / "lexical", sorted(SHOP, key=lambda c: c.id))
     for text in ("PB-HL210 hours", "退货 头灯", "return shipping days", "zebra"):
@@ -152,18 +153,18 @@ def test_the_same_after_load(tmp_path: Path) -> None:
 
 def test_chunks_without_any_word_do_no_harm(tmp_path: Path) -> None:
     chunks = [chunk("a", "…"), chunk("b", "？")]
-    LexicalIndex.build(chunks).save(tmp_path)
+    lexical_index(chunks).save(tmp_path)
     index = LexicalIndex.load(tmp_path, chunks)
     assert index.find(query("anything"), 3) == []
 
 
 def test_aliases_are_searched() -> None:
     faq = Chunk("f", "d", "1", 0, Kind.FAQ, "Q", (), "You may.", aliases=("swap my gadget",))
-    assert LexicalIndex.build([*SHOP, faq]).find(query("gadget"), 1)[0].chunk is faq
+    assert lexical_index([*SHOP, faq]).find(query("gadget"), 1)[0].chunk is faq
 
 
 def test_many_threads_get_the_same_answer() -> None:
-    index = LexicalIndex.build(SHOP)
+    index = lexical_index(SHOP)
     expected = index.find(query("returned headlamps 退货"), 5)
     results: list[bool] = []
 
@@ -184,7 +185,7 @@ def test_100000_chunks_open_at_once_and_answer_in_ten_milliseconds(tmp_path: Pat
     vocabulary[:1000] = hash_terms(f"word{n}" for n in range(1000))
     frequent = np.minimum(chance.zipf(1.3, (100_000, 60)) - 1, len(vocabulary) - 1)  # as words are: a few are everywhere
     chunks = [chunk(f"{n:06}", "") for n in range(100_000)]
-    LexicalIndex.build(chunks, [Terms(row, "") for row in vocabulary[frequent]]).save(tmp_path)
+    lexical_index(chunks, [Terms(row, "") for row in vocabulary[frequent]]).save(tmp_path)
     started = time.perf_counter()
     index = LexicalIndex.load(tmp_path, chunks)
     assert time.perf_counter() - started < 0.1

@@ -78,6 +78,25 @@ def test_stopping_works_in_the_queue_and_in_the_middle_and_frees_the_place() -> 
     assert still_open == 0
 
 
+def test_stopping_does_not_wait_for_a_reader_that_lags_behind() -> None:
+    async def run() -> tuple[int, str]:
+        page, _ = parts(StandIn(delay=0))
+        seen: list[tuple[Any, ...]] = []
+        async with aclosing(page.ask("a long story", Chat("a" * 32))) as steps:
+            async for step in steps:
+                seen.append(step)
+                if len(seen) == 3:
+                    await asyncio.sleep(0.5)  # by now hundreds of tokens wait
+                    stopping = asyncio.create_task(page.stop(Chat("a" * 32)))
+                    await asyncio.sleep(0)
+            await asyncio.wait_for(stopping, 1)
+        return len(seen), last_reply(seen)
+
+    steps, reply = asyncio.run(run())
+    assert steps < 7
+    assert "reply stopped" in reply
+
+
 def test_work_that_never_ends_loses_its_place(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> str:
         page, turns = parts(StandIn(delay=0))

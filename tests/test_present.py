@@ -209,6 +209,15 @@ def test_facts_tell_when_and_where_a_source_holds() -> None:
     assert present.facts(Facets(), "en") == []
 
 
+def test_a_source_on_the_web_leads_there_and_its_address_cannot_break_out() -> None:
+    linked = replace(RETURN_POLICY, url='https://shop.example/r?a=1&b="><script>')
+    html = present.sources(made(passages=(Passage(linked, 0.9), PASSAGES[1])))
+    found = Tags(html)
+    assert [link for link in found.links if not link.startswith("#")] == [linked.url]
+    assert "script" not in found.tags and {"target", "rel"} < found.attributes
+    assert 'rel="noopener noreferrer"' in html and "shop.example" not in present.sources(made())
+
+
 def test_the_last_event_replaces_what_was_streamed() -> None:
     html = shown(Sources(QUERY, PASSAGES), Token("It is 90 days"), Refused(made(NO_ANSWER, Outcome.REFUSED, "no_answer")))
     assert "90" not in html and 'class="reply refused"' in html

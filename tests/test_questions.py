@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from indexing import question_index
 
 from rag.errors import IndexDamaged
 from rag.fakes import HashEmbedder
-from rag.index.questions import Questions, load_texts
+from rag.index.questions import Questions
 from rag.types import Chunk, Kind
 
 EMBEDDER = HashEmbedder(48)
@@ -39,7 +40,7 @@ def vector(text: str) -> np.ndarray:
 
 @pytest.fixture
 def questions() -> Questions:
-    return Questions.build(SHOP, EMBEDDER.embed)
+    return question_index(SHOP, EMBEDDER.embed)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_as_comparing_one_by_one_would() -> None:
     chunks = [faq(f"{n:03}", pool[n % 60], list(chance.choice(pool, 3)), list(chance.choice(pool, 2))) for n in range(80)]
     chunks += [page(f"{n:03}x", "no question") for n in range(40)]
     chunks.sort(key=lambda chunk: chunk.id)
-    built = Questions.build(chunks[::-1], EMBEDDER.embed)
+    built = question_index(chunks[::-1], EMBEDDER.embed)
     for text in pool[::15]:
         asked = vector(text)
         scores = {c.id: max(float(vector(q) @ asked) for q in c.questions) for c in chunks if c.questions}
@@ -148,13 +149,13 @@ def test_the_same_after_load_whatever_counts_as_a_question_by_then(questions: Qu
 
 def test_each_text_is_embedded_once() -> None:
     embedder = HashEmbedder(16)
-    Questions.build(SHOP, embedder.embed)
+    question_index(SHOP, embedder.embed)
     assert sorted(embedder.embedded) == sorted({text for chunk in SHOP for text in (*chunk.questions, *chunk.negatives)})
 
 
 def test_without_questions_nothing_is_embedded_and_nothing_found(tmp_path: Path) -> None:
     embedder = HashEmbedder(16)
-    built = Questions.build([page("d", "Shipping")], embedder.embed)
+    built = question_index([page("d", "Shipping")], embedder.embed)
     built.save(tmp_path)
     for empty in (built, Questions.load(tmp_path, [page("d", "Shipping")])):
         assert empty.find(vector("x"), 5) == []
@@ -165,4 +166,4 @@ def test_without_questions_nothing_is_embedded_and_nothing_found(tmp_path: Path)
 def test_texts_that_cannot_be_read_are_damage(tmp_path: Path) -> None:
     (tmp_path / "texts.json").write_text("[")
     with pytest.raises(IndexDamaged, match="texts.json"):
-        load_texts(tmp_path)
+        Questions.load(tmp_path, SHOP)

@@ -58,11 +58,11 @@ def test_hidden_and_lock_files_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_other_formats_are_reported_with_what_to_save_them_as(tmp_path: Path) -> None:
-    put(tmp_path, "a.md", "old.doc", "photo.jpg", "README", "data.json")
+    put(tmp_path, "a.md", "old.doc", "film.mp4", "README", "data.json")
     found = reasons(tmp_path)
-    assert set(found) == {"old.doc", "photo.jpg", "README", "data.json"}
+    assert set(found) == {"old.doc", "film.mp4", "README", "data.json"}
     assert found["old.doc"].endswith("found .doc; save it as .docx")
-    assert "expected one of .md, .markdown" in found["photo.jpg"]
+    assert "expected one of .md, .markdown" in found["film.mp4"]
     assert "a name without an ending" in found["README"]
     assert found["data.json"].endswith("save it as .jsonl")
 
@@ -119,8 +119,8 @@ def test_nothing_to_read(tmp_path: Path) -> None:
         scan(tmp_path)
     with pytest.raises(CorpusEmpty, match="found nothing there; name the folder"):
         scan(tmp_path / "missing")
-    put(tmp_path, "photo.jpg")
-    with pytest.raises(CorpusEmpty, match=r"found 1 files that cannot be read \(photo.jpg: expected"):
+    put(tmp_path, "film.mp4")
+    with pytest.raises(CorpusEmpty, match=r"found 1 files that cannot be read \(film.mp4: expected"):
         scan(tmp_path)
     with pytest.raises(CorpusEmpty, match="found a file; name the folder"):
-        scan(tmp_path / "photo.jpg")
+        scan(tmp_path / "film.mp4")

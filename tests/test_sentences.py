@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from indexing import sentence_index
 
 from rag.errors import IndexDamaged
 from rag.fakes import HashEmbedder
-from rag.index.codec import text_hash
 from rag.index.sentences import VECTORS, Sentences
 from rag.language import statements
 from rag.types import Chunk, Kind
@@ -28,7 +28,7 @@ SHOP = [
 
 @pytest.fixture(scope="module")
 def sentences() -> Sentences:
-    return Sentences.build(SHOP, EMBEDDER.embed)
+    return sentence_index(SHOP, EMBEDDER.embed)
 
 
 def test_a_chunk_is_as_near_as_its_nearest_sentence(sentences: Sentences) -> None:
@@ -49,18 +49,19 @@ def test_rows_may_come_in_any_order_and_without_a_sentence(sentences: Sentences)
 
 
 def test_the_same_after_load(sentences: Sentences, tmp_path: Path) -> None:
-    sentences.save(tmp_path)
+    own = [statements(chunk.text) for chunk in sorted(SHOP, key=lambda chunk: chunk.id)]
+    batches = (EMBEDDER.embed(texts) for texts in own if texts)
+    Sentences.write(tmp_path, [len(texts) for texts in own], batches, EMBEDDER.dimension)
     loaded = Sentences.load(tmp_path)
     vector, rows = EMBEDDER.embed(["twelve hours"]), np.array([0, 1, 2])
     np.testing.assert_array_equal(loaded.cosines(vector, rows), sentences.cosines(vector, rows))
-    assert set(loaded.hashes()) == {text_hash(text) for chunk in SHOP for text in statements(chunk.text)}
     (tmp_path / VECTORS).write_bytes(b"not vectors")
     with pytest.raises(IndexDamaged, match="python -m rag ingest"):
         Sentences.load(tmp_path)
 
 
 def test_chunks_without_sentences_are_no_damage(tmp_path: Path) -> None:
-    Sentences.build([page("0", "—")], EMBEDDER.embed).save(tmp_path)
+    Sentences.write(tmp_path, [0], iter(()), EMBEDDER.dimension)
     assert Sentences.load(tmp_path).cosines(EMBEDDER.embed(["x"]), np.array([0])).tolist() == [[-1.0]]
 
 

@@ -68,6 +68,13 @@ def contact(text: str) -> str:
     return _PHONE.sub(lambda found: f'<a href="tel:{re.sub(r"[^+0-9]", "", found.group())}">{found.group()}</a>', safe)
 
 
+def page(name: str, url: str) -> str:
+    """A document's name, leading to where it is on the web, if it is there."""
+    if not url:
+        return escape(name)
+    return f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(name)}</a>'
+
+
 def _render(text: str, env: dict[str, Any], breaks: bool, keep: str = "") -> str:
     unseen = {code: None for code in _UNSEEN if chr(code) not in keep}
     html = str(_markdown(breaks).render(text[: LONGEST + 200].translate(unseen), env))

@@ -163,7 +163,7 @@ def _source(answer: Answer, number: int, passage: Passage, cited: Sequence[Citat
     chunk, language = passage.chunk, answer.language
     path = [part for part in dict.fromkeys(chunk.headings) if part != chunk.title]
     where = f'<span class="path">{escape(" › ".join(path))}</span>' if path else ""
-    told = [*facts(chunk.facets, language), chunk.document]
+    told = [*map(escape, facts(chunk.facets, language)), markup.page(chunk.document, chunk.url)]
     begin = _after_title(chunk, cited)
     quotes = [(citation.start - begin, citation.end - begin) for citation in cited]
     body = markup.passage(chunk.text[begin:], quotes, chunk.kind is not Kind.PAGE)
@@ -171,7 +171,7 @@ def _source(answer: Answer, number: int, passage: Passage, cited: Sequence[Citat
         f'<details class="source" id="{_card_id(answer, number)}"><summary><span class="number">{number}</span>'
         f'<span class="what"><span class="title">{escape(chunk.title)}</span>{where}</span></summary>'
         f'<div class="passage">{body}</div>'
-        f'<p class="facts">{"".join(f"<span>{escape(fact)}</span>" for fact in told)}</p></details>'
+        f'<p class="facts">{"".join(f"<span>{fact}</span>" for fact in told)}</p></details>'
     )
 
 

@@ -81,6 +81,7 @@ class _Running:
     left: threading.Event = field(default_factory=threading.Event)  # nobody reads any more
     over: asyncio.Event = field(default_factory=asyncio.Event)  # the reader is gone
     began: float = 0.0  # when it got its slot; 0 while it waits, and again when the slot is free
+    stopped: Stopped | None = None  # read before anything that still lies in the mailbox
 
 
 class Turns:
@@ -139,10 +140,11 @@ class Turns:
             if self._running.get(conversation) is turn:
                 del self._running[conversation]
 
-    async def stop(self, conversation: str, quiet: bool = False, seconds: float = 2.0) -> None:
+    async def stop(self, conversation: str, quiet: bool = False, seconds: float = PATIENCE) -> None:
         """End the turn that runs for `conversation`, if any, and wait at most `seconds` until its reader has gone."""
         if turn := self._running.get(conversation):
-            turn.mailbox.put_nowait(Stopped(quiet))
+            turn.stopped = Stopped(quiet)
+            turn.mailbox.put_nowait(turn.stopped)  # wakes a reader that waits
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(turn.over.wait(), seconds)
 
@@ -163,6 +165,7 @@ class Turns:
             except TimeoutError:
                 yield Pulse()
                 continue
+            mail = turn.stopped or mail
             if isinstance(mail, _Ended):
                 if mail.error:
                     raise mail.error

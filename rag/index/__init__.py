@@ -1,1 +1,1 @@
-"""Chroma, the lexical index, the vector cache, and the seal that makes a generation live."""
+"""Chroma, the lexical index, the catalogue, and the seal that makes a generation live."""

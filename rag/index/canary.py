@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rag.errors import IndexDamaged
-from rag.index.codec import Ledger, seal
+from rag.index.codec import Ledger
+from rag.index.limits import confine
 from rag.index.manifest import CHROMA, load_ledger, load_where
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def examine(folder: Path, count: int) -> list[str]:
 
     Takes about 2 s and 0.2 ms a chunk; given up after 60 s and 10 ms a chunk.
     """
-    command = [sys.executable, "-m", "rag.index.canary", str(folder.resolve())]
+    command = [sys.executable, "-m", "rag.index.canary", str(folder.resolve()), str(count)]
     package = Path(__file__).resolve().parents[2]
     try:
         result = subprocess.run(command, cwd=package, capture_output=True, text=True, timeout=60 + count / 100)
@@ -55,8 +56,7 @@ def find_problems(folder: Path) -> list[str]:
     problems: list[str] = []
     sample = set(random.Random(0).sample(sorted(ledger), min(SEARCHED, len(ledger))))
     missed = 0
-    for chunks, vectors in store.rows():
-        seals = {chunk.id: seal(chunk, vector) for chunk, vector in zip(chunks, vectors, strict=True)}
+    for chunks, vectors, seals in store.rows():
         found |= seals
         own = [(chunk.id, vector) for chunk, vector in zip(chunks, vectors, strict=True) if chunk.id in sample]
         missed += _missed(store, own)
@@ -84,7 +84,8 @@ def _missed(store: ChromaStore, own: list[tuple[str, np.ndarray]]) -> int:
 
 
 def main() -> None:
-    """`python -m rag.index.canary FOLDER`: a JSON list of problems on stdout; any other end means damage."""
+    """`python -m rag.index.canary FOLDER COUNT`: a JSON list of problems on stdout; any other end means damage."""
+    confine(int(sys.argv[2]))
     try:
         problems = find_problems(Path(sys.argv[1]))
     except IndexDamaged as error:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 EXACT_LIMIT = 200_000  # chunks
-BATCH = 500  # rows sent in one call
+BATCH = 2_000  # rows written in one call
+SENT = 500  # rows sent to a server in one call
+THOROUGH, QUICK = 100, 40  # neighbours looked at for each chunk that joins the graph: where it is searched, and where it is not
 PAGE = 5_000  # rows read in one call
 FEW = 2_000  # chunks that a mask lets pass and that are compared one by one rather than looked for in the graph
 _SHARED = threading.Lock()  # clients of one folder share a core, and chromadb counts them without one
@@ -42,10 +44,11 @@ _SHARED = threading.Lock()  # clients of one folder share a core, and chromadb c
 class ChromaStore:
     """A Store in one Chroma collection, written once and then only read."""
 
-    def __init__(self, client: ClientAPI, collection: Any) -> None:  # noqa: ANN401 - chromadb is not typed for us
+    def __init__(self, client: ClientAPI, collection: Any, batch: int) -> None:  # noqa: ANN401 - chromadb is not typed for us
+        """`batch` rows are written in one call, at most."""
         self._client = client
         self._collection = collection
-        self._batch = min(BATCH, client.get_max_batch_size())
+        self._batch = min(batch, client.get_max_batch_size())
         self._chunks: list[Chunk] = []
         self._matrix: Vectors | None = None
         self._row: dict[str, int] = {}
@@ -57,12 +60,13 @@ class ChromaStore:
         Chroma writes its HNSW files after each `sync_threshold` rows and has no flush: the count of all rows makes that happen
         exactly once, with the last row. Below the threshold they would be rebuilt from its log at every opening.
         """
-        hnsw = {"space": "ip", "sync_threshold": count}
+        careful = THOROUGH if count > EXACT_LIMIT else QUICK
+        hnsw = {"space": "ip", "sync_threshold": count, "ef_construction": careful}
         with ExitStack() as opened:
             client = _connect(folder, place)
             opened.callback(_disconnect, client)
             collection = client.create_collection(name, embedding_function=None, configuration={"hnsw": hnsw})
-            store = cls(client, collection)
+            store = cls(client, collection, SENT if place else BATCH)
             opened.pop_all()
         return store
 
@@ -73,7 +77,7 @@ class ChromaStore:
             client = _connect(folder, place)
             opened.callback(_disconnect, client)
             collection = client.get_collection(name, embedding_function=None)
-            store = cls(client, collection)
+            store = cls(client, collection, SENT if place else BATCH)
             opened.pop_all()
         return store
 
@@ -88,33 +92,40 @@ class ChromaStore:
         finally:
             _disconnect(client)
 
-    def add(self, chunks: Sequence[Chunk], vectors: Vectors) -> None:
-        """Append; ids must be new (Chroma would ignore known ones in silence, the seal's check would not)."""
+    def add(self, chunks: Sequence[Chunk], vectors: Vectors, encoded: Sequence[str] = ()) -> None:
+        """Append; ids must be new (Chroma would ignore known ones in silence, the seal's check would not).
+
+        `encoded` is the JSON of each chunk, where it is at hand.
+        """
+        encoded = encoded or [encode(chunk) for chunk in chunks]
         for start in range(0, len(chunks), self._batch):
             batch = chunks[start : start + self._batch]
             self._collection.add(
                 ids=[chunk.id for chunk in batch],
                 embeddings=vectors[start : start + self._batch],
                 documents=[chunk.text for chunk in batch],
-                metadatas=[{"chunk": encode(chunk)} for chunk in batch],
+                metadatas=[{"chunk": json} for json in encoded[start : start + self._batch]],
             )
 
-    def rows(self) -> Iterator[tuple[list[Chunk], Vectors]]:
-        """Everything as Chroma holds it, page by page: chunks and their vectors, shape (page, dimension)."""
+    def rows(self) -> Iterator[tuple[list[Chunk], Vectors, Ledger]]:
+        """Everything as Chroma holds it, page by page: chunks, their vectors, shape (page, dimension), and their hashes."""
         for offset in range(0, self._collection.count(), PAGE):
             page = self._collection.get(include=["embeddings", "documents", "metadatas"], limit=PAGE, offset=offset)
-            rows = zip(page["metadatas"], page["documents"], strict=True)
-            yield [decode(metadata["chunk"], text) for metadata, text in rows], page["embeddings"].astype(np.float32)
+            encoded = [metadata["chunk"] for metadata in page["metadatas"]]
+            chunks = [decode(*row) for row in zip(encoded, page["documents"], strict=True)]
+            vectors = page["embeddings"].astype(np.float32)
+            rows = zip(chunks, vectors, encoded, strict=True)
+            yield chunks, vectors, {chunk.id: seal(chunk, vector, json) for chunk, vector, json in rows}
 
     def load(self) -> Ledger:
         """Read all chunks and vectors into memory and hash them; up to EXACT_LIMIT chunks Chroma is then let go."""
         chunks: list[Chunk] = []
         pages: list[Vectors] = []
         ledger: Ledger = {}
-        for page, vectors in self.rows():
+        for page, vectors, seals in self.rows():
             chunks += page
             pages.append(vectors)
-            ledger |= {chunk.id: seal(chunk, vector) for chunk, vector in zip(page, vectors, strict=True)}
+            ledger |= seals
         order = sorted(range(len(chunks)), key=lambda row: chunks[row].id)
         self._chunks = [chunks[row] for row in order]
         self._row = {chunk.id: row for row, chunk in enumerate(self._chunks)}

@@ -28,6 +28,8 @@ def encode(chunk: Chunk) -> str:
     """Everything but the text, as canonical JSON: equal chunks give equal strings."""
     fields = asdict(chunk)
     del fields["text"]
+    if not chunk.url:
+        del fields["url"]  # as in the indexes from before there was one
     return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=date.isoformat)
 
 
@@ -48,11 +50,11 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def seal(chunk: Chunk, vector: Vectors) -> Seal:
-    """The hashes of a chunk and its vector, shape (dimension,)."""
+def seal(chunk: Chunk, vector: Vectors, encoded: str = "") -> Seal:
+    """The hashes of a chunk and its vector, shape (dimension,). `encoded` is the chunk's JSON, where it is at hand."""
     # "<f4" so that the digest does not depend on the machine's byte order
     packed = vector.astype("<f4").tobytes()
-    content = text_hash(f"{encode(chunk)}\n{chunk.text}")
+    content = text_hash(f"{encoded or encode(chunk)}\n{chunk.text}")
     return Seal(text_hash(chunk.search_text), content, hashlib.sha256(packed).hexdigest())
 
 

@@ -1,6 +1,7 @@
 """Numbered index generations and the one pointer that says which is live.
 
 index/CURRENT           "gen-0007": moved by one rename, last of all
+index/LAST              the highest number there has been, so that a number means one generation for ever
 index/gen-0007/chroma/         vectors, texts, metadata
               /lexical/        BM25
               /questions/      vectors of the questions that chunks answer
@@ -16,7 +17,7 @@ import logging
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -40,12 +41,11 @@ from rag.index.manifest import (
     save_where,
     write_atomically,
 )
-from rag.index.opened import Generation, read_generation, used_texts
-from rag.ports import VectorCache
+from rag.index.opened import Generation, read_generation
 from rag.types import Manifest, Recipe
 
 log = logging.getLogger(__name__)
-POINTER, _PREFIX = "CURRENT", "gen-"
+POINTER, LAST, _PREFIX = "CURRENT", "LAST", "gen-"
 
 
 class Generations:
@@ -83,21 +83,21 @@ class Generations:
                 return None
         return self._known
 
-    def open(self, fingerprint: str) -> Generation:
-        """The live generation, for the embedder with this fingerprint.
+    def open(self, fingerprint: str, number: int | None = None) -> Generation:
+        """The live generation, or the one of that number, for the embedder with this fingerprint.
 
         Raises NoIndex, IndexMismatch, IndexDamaged. Files are compared with the seal before Chroma's native code reads them; what
         was read is compared with the manifest's digest.
         """
-        number = self._pointer()
-        if number is None:
-            raise NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
-        folder = self._folder(number)
+        chosen = self._pointer() if number is None else number
+        if chosen is None:
+            raise self._none()
+        folder = self._folder(chosen)
         try:
             with reading(folder):
                 return self._open(folder, load_manifest(folder), fingerprint)
         except IndexDamaged:
-            if self._pointer() != number:  # an ingest moved on and removed it while it was being read
+            if number is None and self._pointer() != chosen:  # an ingest moved on and removed it while it was being read
                 return self.open(fingerprint)
             self._remember_damage(folder)
             raise
@@ -114,7 +114,7 @@ class Generations:
         """Check everything about the live generation; what is wrong with it, one sentence each. Raises NoIndex."""
         number = self._pointer()
         if number is None:
-            raise NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
+            raise self._none()
         problems = self._problems(number)
         if problems:
             self._remember_damage(self._folder(number))
@@ -124,7 +124,7 @@ class Generations:
         """Make the generation before the live one live again; returns its number. Raises HomeError if there is none."""
         with self.lock("rollback"):
             number = self._pointer()
-            before = [kept for kept in self._kept() if number is not None and kept < number]
+            before = [kept for kept in self.kept() if number is not None and kept < number]
             if not before:
                 raise HomeError(
                     expected=f"a generation before the live one in {self._index}",
@@ -138,49 +138,41 @@ class Generations:
             return target
 
     @contextmanager
-    def start(self, recipe: Recipe, count: int, cache: VectorCache) -> Iterator[GenerationDraft]:
-        """A block that writes a draft of exactly `count` chunks; `cache` holds the vectors of their questions."""
-        from rag.index.chroma import ChromaStore
-
+    def start(self, recipe: Recipe) -> Iterator[GenerationDraft]:
+        """A block that writes and seals a draft."""
         previous = self._pointer() or 0
-        number = max([previous, *self._numbers()]) + 1
+        number = max([previous, self._number_in(LAST) or 0, *self._numbers()]) + 1
         folder = self._folder(number)
         folder.mkdir(parents=True)
+        write_atomically(self._index / LAST, f"{folder.name}\n")
         # a server may serve several homes, so the number alone would not be a name
         name = f"shoptalk-{folder.name}" if not self._place else f"shoptalk-{folder.name}-{secrets.token_hex(4)}"
         save_where(folder, self._place, name)
-        # closed whatever happens: Chroma would hand an open store of this path to the next draft of this number
-        with closing(ChromaStore.create(folder / CHROMA, self._place, name, count)) as store:
-            yield GenerationDraft(folder, number, previous, recipe, store, cache)
+        with reading(folder):
+            yield GenerationDraft(folder, number, previous, recipe)
 
-    def make_live(self, manifest: Manifest) -> tuple[int, int, int]:
-        """Move the pointer; returns the chunks added, unchanged and removed against what was live before."""
-        new = _contents(self._folder(manifest.number))
-        old: set[tuple[str, str]] = set()
-        with suppress(IndexDamaged):  # then nothing of it counts as unchanged
-            old = _contents(self._folder(manifest.previous)) if manifest.previous else set()
+    def make_live(self, manifest: Manifest) -> None:
+        """Move the pointer."""
         self._point_to(manifest.number)
-        return len(new - old), len(new & old), len(old - new)
 
-    def prune(self) -> bool:
-        """Remove what dead ingests left, and generations beyond those kept; whether there was any."""
-        kept = self._kept()
+    def prune(self, keep: int = 0) -> int:
+        """Remove what dead ingests left, and generations beyond those kept, or beyond `keep`; returns how many."""
+        kept = self.kept()[: keep or None]
         surplus = [self._folder(number) for number in self._numbers() if number not in kept]
         for folder in surplus:
             with removing(folder) as free:
                 if free:
                     _remove(folder)
-        return bool(surplus)
+        return len(surplus)
 
-    def used(self) -> dict[str, set[str]]:
-        """Texts of all kept generations, chunks' and questions': embedder -> sha256 of texts, hex."""
-        used: dict[str, set[str]] = {}
-        for number in self._kept():
-            folder = self._folder(number)
-            with suppress(IndexDamaged):  # its texts may be embedded again, nothing worse
-                embedder, texts = used_texts(folder)
-                used.setdefault(embedder, set()).update(texts)
-        return used
+    def folders(self) -> dict[int, Path]:
+        """Where the kept generations lie, the live one first. Raises NoIndex."""
+        if not (kept := self.kept()):
+            raise self._none()
+        return {number: self._folder(number) for number in kept}
+
+    def _none(self) -> NoIndex:
+        return NoIndex(expected=f"a live index in {self._index}", found="none", remedy=REBUILD)
 
     def _open(self, folder: Path, manifest: Manifest, fingerprint: str) -> Generation:
         check_fit(manifest, fingerprint, self.place, self.chroma)
@@ -207,7 +199,7 @@ class Generations:
             problems.append(f"{folder / CHROMA / 'chroma.sqlite3'} is missing")
         return problems
 
-    def _kept(self) -> list[int]:
+    def kept(self) -> list[int]:
         """Numbers of the live generation and those before it that stay, newest first."""
         number = self._pointer()
         if number is None:
@@ -229,8 +221,11 @@ class Generations:
 
     def _pointer(self) -> int | None:
         """The live generation's number, None if there is none; 0, which none has, if the pointer's file is damaged."""
+        return self._number_in(POINTER)
+
+    def _number_in(self, file: str) -> int | None:
         try:
-            name = (self._index / POINTER).read_text(encoding="utf-8", errors="replace").strip()
+            name = (self._index / file).read_text(encoding="utf-8", errors="replace").strip()
         except FileNotFoundError:
             return None
         number = name.removeprefix(_PREFIX)
@@ -258,7 +253,3 @@ def _remove(folder: Path) -> None:
     except HomeError as error:  # a server that is gone must not stop every later ingest
         log.warning("vectors of %s may be left behind: %s", folder.name, error)
     shutil.rmtree(folder)
-
-
-def _contents(folder: Path) -> set[tuple[str, str]]:
-    return {(id, hashes.content) for id, hashes in load_ledger(folder).items()}

@@ -5,8 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.index.ranking import best_rows
-from rag.index.terms import analyze, hash_terms, tokens
+from rag.index.terms import hash_terms, tokens
 from rag.ports import Mask, Rows, Scores, TermHashes, Terms
 from rag.types import Chunk, Passage, Query
 
@@ -42,13 +41,14 @@ class LexicalIndex:
         self._postings, self._chunks, self._words = postings, chunks, words
 
     @classmethod
-    def build(cls, chunks: Sequence[Chunk], terms: Sequence[Terms] | None = None) -> LexicalIndex:
-        """Index the search texts of `chunks`, at least one; `terms` are those of each, where they are known already."""
-        known = terms if terms is not None else [analyze(chunk.search_text) for chunk in chunks]
-        order = sorted(range(len(chunks)), key=lambda row: chunks[row].id)
-        found = [known[row] for row in order]
-        words = Counter(chain.from_iterable(text.words.split() for text in found))
-        return cls(_weigh([text.hashes for text in found]), [chunks[row] for row in order], words)
+    def of(cls, terms: Iterable[Terms], chunks: Sequence[Chunk] = ()) -> LexicalIndex:
+        """From the terms of every chunk, in the order of their ids; without the chunks it can only be saved."""
+        words: Counter[str] = Counter()
+        hashes: list[TermHashes] = []
+        for text in terms:
+            words.update(text.words.split())
+            hashes.append(text.hashes)
+        return cls(_weigh(hashes), chunks, words)
 
     @classmethod
     def load(cls, folder: Path, chunks: Sequence[Chunk]) -> LexicalIndex:

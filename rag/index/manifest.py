@@ -65,14 +65,6 @@ def load_manifest(folder: Path) -> Manifest:
         raise IndexDamaged(expected=f"a manifest in {path} with {names}", found=repr(error), remedy=REBUILD) from error
 
 
-def load_embedder(folder: Path) -> str:
-    """The fingerprint of the embedder, whatever the manifest's schema. Raises IndexDamaged."""
-    try:
-        return str(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["recipe"]["embedder"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise damaged(folder, [f"{MANIFEST}: {error!r}"]) from error
-
-
 def check_fit(manifest: Manifest, embedder: str, place: str, chroma: str) -> None:
     """Raises IndexMismatch if another embedder, another place or a newer chromadb made the generation."""
     recipe = manifest.recipe

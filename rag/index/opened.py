@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rag.errors import HomeError
-from rag.index.codec import Ledger, digest, text_hash
+from rag.index.codec import Ledger, digest
 from rag.index.lexical import LexicalIndex
-from rag.index.manifest import CHROMA, LEXICAL, QUESTIONS, SENTENCES, damaged, load_embedder, load_ledger, load_where
-from rag.index.questions import Questions, load_texts
+from rag.index.manifest import CHROMA, LEXICAL, QUESTIONS, SENTENCES, damaged, load_where
+from rag.index.questions import Questions
 from rag.index.sentences import Sentences
 from rag.types import Manifest
 
@@ -41,16 +41,6 @@ def read_generation(folder: Path, manifest: Manifest) -> Generation:
     chunks = list(store.chunks())
     lexical, questions = LexicalIndex.load(folder / LEXICAL, chunks), Questions.load(folder / QUESTIONS, chunks)
     return Generation(manifest.number, manifest, store, lexical, questions, Sentences.load(folder / SENTENCES))
-
-
-def used_texts(folder: Path) -> tuple[str, set[str]]:
-    """The embedder and the sha256, hex, of every text whose vector is in a generation. Raises IndexDamaged."""
-    texts = {hashes.searched for hashes in load_ledger(folder).values()}
-    if (folder / QUESTIONS).is_dir():  # those of schema 1 have none
-        texts |= {text_hash(text) for text in load_texts(folder / QUESTIONS)}
-    if (folder / SENTENCES).is_dir():  # those of schema 2 have none
-        texts |= set(Sentences.load(folder / SENTENCES).hashes())
-    return load_embedder(folder), texts
 
 
 def _read_store(folder: Path) -> tuple[Ledger, ChromaStore]:

@@ -47,21 +47,26 @@ class Questions:
         self._asked = int(positive.texts.max(initial=-1)) + 1  # vectors that find() compares; those only negative come last
 
     @classmethod
-    def build(cls, chunks: Iterable[Chunk], embedded: Callable[[Sequence[str]], Vectors]) -> Questions:
-        """`embedded` gives the vectors of texts, shape (len(texts), dimension); it is not asked for none."""
-        ordered = sorted(chunks, key=lambda chunk: chunk.id)
-        texts = list(dict.fromkeys(chain(*(chunk.questions for chunk in ordered), *(chunk.negatives for chunk in ordered))))
+    def of(
+        cls,
+        asked: Sequence[tuple[Sequence[str], Sequence[str]]],
+        embedded: Callable[[Sequence[str]], Vectors],
+        chunks: Sequence[Chunk] = (),
+    ) -> Questions:
+        """From the questions and negative ones of every chunk, in the order of their ids; without the chunks, only to save."""
+        texts = list(dict.fromkeys(chain(*(own for own, _ in asked), *(denied for _, denied in asked))))
         numbers = {text: number for number, text in enumerate(texts)}
-        positive = Links.of((chunk.questions for chunk in ordered), numbers)
-        negative = Links.of((chunk.negatives for chunk in ordered), numbers)
-        return cls(ordered, texts, embedded(texts) if texts else np.zeros((0, 1), np.float32), positive, negative)
+        positive = Links.of((own for own, _ in asked), numbers)
+        negative = Links.of((denied for _, denied in asked), numbers)
+        return cls(chunks, texts, embedded(texts) if texts else np.zeros((0, 1), np.float32), positive, negative)
 
     @classmethod
     def load(cls, folder: Path, chunks: Sequence[Chunk]) -> Questions:
         """What save() wrote; `chunks` are those it was built from, in the order of their ids."""
+        texts = _load_texts(folder)
         with np.load(folder / LINKS) as saved:
             positive, negative = (Links(*(saved[f"{side}_{name}"] for name in Links._fields)) for side in SIDES)
-        return cls(chunks, load_texts(folder), np.load(folder / VECTORS), positive, negative)
+        return cls(chunks, texts, np.load(folder / VECTORS), positive, negative)
 
     def save(self, folder: Path) -> None:
         """Write texts, vectors and which row they belong to, not the chunks."""
@@ -108,7 +113,7 @@ class Questions:
         return found
 
 
-def load_texts(folder: Path) -> list[str]:
+def _load_texts(folder: Path) -> list[str]:
     """The texts that save() wrote. Raises IndexDamaged."""
     try:
         found: list[str] = json.loads((folder / TEXTS).read_text(encoding="utf-8"))

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.index.codec import text_hash
 from rag.index.manifest import damaged
-from rag.language import statements
 from rag.ports import Rows, Vectors
-from rag.types import Chunk
 
-STARTS, VECTORS, HASHES = "starts.npy", "vectors.npy", "hashes.npy"
+STARTS, VECTORS = "starts.npy", "vectors.npy"
 BATCH = 4096  # sentences whose vectors are in memory in full precision at once
 Half = NDArray[np.float16]
 
@@ -22,34 +19,34 @@ Half = NDArray[np.float16]
 class Sentences:
     """Best match by sentence. Half precision on disk, read as it is needed: a tenth of a per mille of a cosine, half the room."""
 
-    def __init__(self, starts: NDArray[np.int64], vectors: Half, hashes: NDArray[np.bytes_]) -> None:
+    def __init__(self, starts: NDArray[np.int64], vectors: Half) -> None:
         """Sentences of chunk i, in the order of ids, are vectors[starts[i]:starts[i + 1]], shape (sentences, dimension)."""
-        self._starts, self._vectors, self._hashes = starts, vectors, hashes
-
-    @classmethod
-    def build(cls, chunks: Iterable[Chunk], embedded: Callable[[Sequence[str]], Vectors]) -> Sentences:
-        """`embedded` gives the vectors of texts, shape (len(texts), dimension); it is not asked for none."""
-        own = [statements(chunk.text, chunk.label) for chunk in sorted(chunks, key=lambda chunk: chunk.id)]
-        texts = [text for sentences in own for text in sentences]
-        pages = [embedded(texts[start : start + BATCH]).astype(np.float16) for start in range(0, len(texts), BATCH)]
-        vectors = np.concatenate(pages) if pages else np.zeros((0, 1), np.float16)
-        starts = np.cumsum([0, *(len(sentences) for sentences in own)])
-        return cls(starts, vectors, np.array([text_hash(text) for text in texts], dtype="S64"))
+        self._starts, self._vectors = starts, vectors
 
     @classmethod
     def load(cls, folder: Path) -> Sentences:
-        """What save() wrote. Raises IndexDamaged."""
+        """What write() wrote. Raises IndexDamaged."""
         try:
-            starts, hashes = np.load(folder / STARTS), np.load(folder / HASHES)
-            return cls(starts, np.load(folder / VECTORS, mmap_mode="r" if len(hashes) else None), hashes)
-        except (OSError, ValueError) as error:
+            starts = np.load(folder / STARTS)
+            return cls(starts, np.load(folder / VECTORS, mmap_mode="r" if starts[-1] else None))
+        except (OSError, ValueError, IndexError) as error:
             raise damaged(folder, [repr(error)]) from error
 
-    def save(self, folder: Path) -> None:
-        """Write vectors, what they belong to, and hashes of their texts; the texts are the chunks'."""
+    @staticmethod
+    def write(folder: Path, counts: Sequence[int], vectors: Iterable[Vectors], dimension: int) -> None:
+        """From the number of sentences of every chunk, in the order of ids, and all their vectors, batch by batch."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, values in ((STARTS, self._starts), (VECTORS, self._vectors), (HASHES, self._hashes)):
-            np.save(folder / name, values)
+        starts = np.cumsum([0, *counts])
+        np.save(folder / STARTS, starts)
+        if not starts[-1]:  # nothing can be mapped
+            np.save(folder / VECTORS, np.zeros((0, dimension), np.float16))
+            return
+        written = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float16, (int(starts[-1]), dimension))
+        end = 0
+        for batch in vectors:
+            written[end : end + len(batch)] = batch
+            end += len(batch)
+        written.flush()
 
     def cosines(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Shape (len(vectors), len(rows)): the best cosine (-1..1) of each chunk's sentences to each of `vectors`.
@@ -65,7 +62,3 @@ class Sentences:
             scores = vectors @ self._vectors[wanted].astype(np.float32).T
             best[:, held] = np.maximum.reduceat(scores, firsts, axis=1)
         return best
-
-    def hashes(self) -> Iterator[str]:
-        """sha256 of every sentence, hex."""
-        return (hash.decode() for hash in self._hashes)

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rag.errors import ShoptalkError, Unreadable
+from rag.ingest.readers import recognize
 from rag.ingest.worker import (
     BEYOND,
     DOCUMENT,
@@ -26,6 +27,8 @@ from rag.ingest.worker import (
     ENTRY_LISTS,
     FRAME,
     HEAD,
+    PICTURE,
+    PICTURE_SECONDS,
     READY,
     REASONS,
     REJECTED,
@@ -53,6 +56,7 @@ class Limits:
     seconds: float = 15
     seconds_per_megabyte: float = 0.5  # of the file: a thick manual is no attack
     most_seconds: float = 60
+    most_with_pictures: float = 600  # recognizing text in one adds worker.PICTURE_SECONDS
     output: int = 64_000_000  # bytes
 
     def time(self, size: int) -> float:
@@ -100,7 +104,7 @@ class _Desk:
             child = self._child = self._child or _Child(self._command)
             left = given - (time.monotonic() - started)
             try:
-                return child.read(path, id, left, self._limits.output)
+                return child.read(path, id, left, self._limits)
             except _Failed as failure:
                 child.spent = True
                 if child.files == 1 or child.overdue:
@@ -127,7 +131,7 @@ class _Child:
     """One process. It is spent when it cannot or should not read another file."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        self.files, self.spent, self.overdue = 0, False, False
+        self.files, self.spent, self.overdue, self._most = 0, False, False, 0.0
         environment = {name: os.environ[name] for name in _TOLD if name in os.environ} | _FRUGAL
         package = Path(__file__).resolve().parents[2]
         try:
@@ -145,10 +149,11 @@ class _Child:
             self.close()
             raise _no_child(failure.reason.found) from failure
 
-    def read(self, path: Path, id: str, seconds: float, output: int) -> Document:
+    def read(self, path: Path, id: str, seconds: float, limits: Limits) -> Document:
         """Raises Unreadable, _Failed."""
         self.files += 1
-        request = json.dumps([str(path.absolute()), id, seconds])
+        request = json.dumps([str(path.absolute()), id, seconds, recognize.threads()])
+        self._most = limits.most_with_pictures - seconds
         with self._stopped_after(seconds):
             try:
                 self._requests.write(request.encode() + b"\n")
@@ -156,7 +161,7 @@ class _Child:
             except OSError as error:
                 raise self._failed() from error
             try:
-                return self._document(id, output)
+                return self._document(id, limits.output)
             except ValueError as error:  # not JSON, not UTF-8, not the fields there should be
                 raise _Failed(_garbled(str(error).split("\n")[0])) from error
 
@@ -170,13 +175,24 @@ class _Child:
 
     @contextmanager
     def _stopped_after(self, seconds: float) -> Iterator[None]:
-        timer = threading.Timer(seconds, self._stop)
-        timer.daemon = True
-        timer.start()
+        self._until = time.monotonic() + seconds
+        self._start_clock()
         try:
             yield
         finally:
-            timer.cancel()
+            self._clock.cancel()
+
+    def _start_clock(self) -> None:
+        self._clock = threading.Timer(max(0.0, self._until - time.monotonic()), self._stop)
+        self._clock.daemon = True
+        self._clock.start()
+
+    def _allow_picture(self) -> None:
+        more = min(PICTURE_SECONDS, self._most)
+        self._most -= more
+        self._until += more
+        self._clock.cancel()
+        self._start_clock()
 
     def _stop(self) -> None:
         self.overdue = self.spent = True
@@ -220,6 +236,9 @@ class _Child:
             if kind in (READY, SPENT):
                 self.spent |= kind == SPENT
                 return
+            if kind == PICTURE:
+                self._allow_picture()
+                continue
             yield kind, content
 
     def _bytes(self, count: int) -> bytes:

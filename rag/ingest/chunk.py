@@ -106,6 +106,7 @@ def _named(document: Document, pieces: Iterable[tuple[Entry | None, tuple[str, .
                 negatives=entry.negatives if entry else (),
                 tags=entry.tags if entry else (),
                 facets=entry.facets if entry else document.facets,
+                url=document.url,
             )
         )
     return chunks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +16,15 @@ from rag.ingest.apart import reading_apart
 from rag.ingest.report import IngestReport, Rejection
 from rag.ingest.scan import scan
 from rag.language import statements
-from rag.ports import Draft, Embedder, Library, Progress, VectorCache, Vectors
+from rag.ports import Catalog, Counts, Embedder, Library, Progress, Vectors
 from rag.types import Chunk, Document, Manifest, Recipe
 
 log = logging.getLogger(__name__)
 VERSION = 4  # raise it when reading or chunking makes other chunks of the same file
-BATCH = 256  # texts embedded, or chunks written, between two commits
+BATCH = 256  # texts embedded between two commits
+WINDOW = 4096  # chunks in memory at once, and no document cut in two
+Check = Callable[[Manifest | None, Manifest], None]  # what is live, and what is to be
+Read = tuple[Document, Sequence[Chunk], Sequence[str]]  # a document, its chunks, and all texts that need a vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,42 +44,54 @@ class Found:
     rejected: tuple[Rejection, ...]
 
 
+def unchecked(live: Manifest | None, new: Manifest) -> None:
+    """What lets every new generation go live."""
+
+
 def silent(stage: str, done: int, total: int) -> None:
     """Progress that no one watches."""
 
 
 def ingest(
-    corpus: Path, generations: Library, catalog: VectorCache, embedder: Embedder, chunking: Chunking, progress: Progress = silent
+    corpus: Path,
+    generations: Library,
+    catalog: Catalog,
+    embedder: Embedder,
+    chunking: Chunking,
+    progress: Progress = silent,
+    check: Check = unchecked,
 ) -> IngestReport:
     """Bring the live index up to date with a corpus folder.
 
-    A kill at any instant leaves the old generation live, and what was embedded stays embedded. Files that cannot be read are
-    reported and left out. Raises CorpusEmpty if none can be (the old generation stays), HomeBusy, ModelFailed, IndexDamaged.
+    A kill at any instant leaves the old generation live, and what was read and embedded stays in the catalogue. Files that
+    cannot be read are reported and left out. Raises CorpusEmpty if none can be, HomeBusy, ModelFailed, IndexDamaged, and what
+    `check` raises to keep a generation from going live; the old one stays.
     """
     started = time.monotonic()
     with generations.lock("ingest"):
-        if generations.prune():  # a dead ingest left something
-            catalog.prune(generations.used())
+        generations.prune()  # a dead ingest may have left something
         found = look(corpus)
         recipe = _recipe(embedder, chunking, generations)
         live = generations.live()
         if live and (live.recipe, live.sources) == (recipe, found.sources) and generations.is_sound():
+            catalog.prune(generations.kept())
             return _unchanged(live, time.monotonic() - started)
-        documents, rejected = read_all(found, progress)
-        chunks, counts = chunk_all(documents, embedder, chunking, progress)
-        if not chunks:
+        held, rejected, embedded = fill(found, catalog, recipe, embedder, progress)
+        if not held:
             raise _nothing(corpus, rejected)
-        embedded = embed_missing(chunks, catalog, embedder, progress)
-        with generations.start(recipe, len(chunks), catalog) as draft:
-            write(chunks, draft, catalog, embedder.fingerprint, progress)
-            progress("check", 0, len(chunks))
-            manifest = draft.seal(found.sources, counts, [(rejection.file, rejection.reason) for rejection in rejected])
-        progress("check", len(chunks), len(chunks))
-        added, unchanged, removed = generations.make_live(manifest)
-        catalog.prune(generations.used())
-        generations.prune()  # last: what it leaves undone tells the next ingest to forget vectors, too
-    seconds = time.monotonic() - started
-    return IngestReport(manifest.number, added, unchanged, removed, len(documents), rejected, embedded, seconds, changed=True)
+        with generations.start(recipe) as draft:
+            documents = catalog.enlist(draft.number, recipe, held)
+            rejected += _rows(catalog.rejected(draft.number))
+            draft.write(catalog.path, sum(documents.values()), progress)
+            progress("check", 0, 1)
+            manifest = draft.seal(found.sources | held, documents, [(one.file, one.reason) for one in rejected])
+        check(live, manifest)
+        progress("check", 1, 1)
+        generations.make_live(manifest)
+        counts = catalog.compare(live.number if live else 0, manifest.number)
+        generations.prune()
+        catalog.prune(generations.kept())
+    return _changed(manifest, counts, rejected, embedded, time.monotonic() - started)
 
 
 def look(corpus: Path) -> Found:
@@ -97,24 +112,48 @@ def look(corpus: Path) -> Found:
     return Found(tuple(files), sources, tuple(rejected))
 
 
-def read_all(found: Found, progress: Progress) -> tuple[list[Document], tuple[Rejection, ...]]:
-    """The documents that can be read, and everything that was left out."""
-    documents: list[Document] = []
+def fill(
+    found: Found, catalog: Catalog, recipe: Recipe, embedder: Embedder, progress: Progress
+) -> tuple[dict[str, str], tuple[Rejection, ...], int]:
+    """Read, cut and embed what the catalogue does not hold yet, a window of documents at a time.
+
+    Returns sha256 of every document that is held now, what was left out, and how many texts were embedded. Windows and batches
+    depend on the files alone, so that an ingest that takes up after a kill embeds in the batches of the dead one.
+    """
+    known = catalog.known(recipe, found.sources)
+    held = {id: found.sources[id] for id, _ in found.files if id in known}
+    unread = [(id, path) for id, path in found.files if id not in known]
     rejected = list(found.rejected)
+    embedded = 0
+    for window in _windows(unread, found.sources, recipe, embedder, rejected, progress):
+        embedded += embed_missing([text for _, _, texts in window for text in texts], catalog, embedder, progress)
+        catalog.keep(recipe, window)
+        held |= {document.id: document.digest for document, _, _ in window}
+    return held, tuple(rejected), embedded
+
+
+def _windows(
+    files: Sequence[tuple[str, Path]],
+    sources: Mapping[str, str],
+    recipe: Recipe,
+    embedder: Embedder,
+    rejected: list[Rejection],
+    progress: Progress,
+) -> Iterator[list[Read]]:
+    """Documents with their chunks until there are WINDOW of them, again and again; files that cannot be read go to `rejected`."""
+    window: list[Read] = []
     with reading_apart() as read:
-        for done, (id, path) in enumerate(found.files, 1):
+        for done, (id, path) in enumerate(files, 1):
             try:
                 document = read(path, id)
-                _check_same(document, found.sources[id])
+                _check_same(document, sources[id])
+                window.append(cut(document, recipe, embedder))
             except Unreadable as error:
                 rejected.append(Rejection(id, str(error)))
-            else:
-                documents.append(document)
-                rejected += [
-                    Rejection(f"{id}:{row}", reason) for row, _, reason in (r.partition(": ") for r in document.rejected)
-                ]
-            progress("read", done, len(found.files))
-    return documents, tuple(rejected)
+            progress("read", done, len(files))
+            if sum(len(chunks) for _, chunks, _ in window) >= WINDOW or done == len(files):
+                yield window
+                window = []
 
 
 def _check_same(document: Document, source: str) -> None:
@@ -126,30 +165,26 @@ def _check_same(document: Document, source: str) -> None:
         )
 
 
-def chunk_all(
-    documents: Sequence[Document], embedder: Embedder, chunking: Chunking, progress: Progress
-) -> tuple[list[Chunk], dict[str, int]]:
-    """All chunks in the order of their ids, each id once (a repeated paragraph is one chunk); chunks a document."""
+def cut(document: Document, recipe: Recipe, embedder: Embedder) -> Read:
+    """A document, its chunks, each once (a repeated paragraph is one chunk), and their texts that need a vector.
+
+    Raises Unreadable if nothing is left of it.
+    """
     from rag.ingest.chunk import chunk  # its splitter is slow to import, and unchanged input needs none
 
-    chunks: dict[str, Chunk] = {}
-    counts: dict[str, int] = {}
-    for done, document in enumerate(documents, 1):
-        own = {piece.id: piece for piece in reversed(chunk(document, embedder.count, chunking.tokens, chunking.overlap))}
-        counts[document.id] = len(own)
-        chunks |= own
-        progress("chunk", done, len(documents))
-    return sorted(chunks.values(), key=lambda piece: piece.id), counts
+    pieces = {piece.id: piece for piece in reversed(chunk(document, embedder.count, recipe.tokens, recipe.overlap))}
+    if not pieces:
+        raise Unreadable(expected="something to read", found="a document without words", remedy="fill the file or remove it")
+    chunks = [pieces[id] for id in sorted(pieces)]
+    own = ((c.search_text, *c.questions, *c.negatives, *statements(c.text, c.label)) for c in chunks)
+    return document, chunks, list(dict.fromkeys(text for texts in own for text in texts))
 
 
-def embed_missing(chunks: Sequence[Chunk], catalog: VectorCache, embedder: Embedder, progress: Progress) -> int:
-    """Embed what the catalog does not hold of chunks, questions and sentences, batch by batch; returns the number of texts.
+def embed_missing(wanted: Sequence[str], catalog: Catalog, embedder: Embedder, progress: Progress) -> int:
+    """Embed what the catalogue does not hold of these texts, batch by batch; returns their number.
 
-    Long texts first: a batch holds texts of like length, so little is padded, and the time left is not underestimated. The order
-    depends on the texts alone, so that an ingest that takes up after a kill forms the batches the dead one would have formed.
+    Long texts first: a batch holds texts of like length, so little is padded, and the time left is not underestimated.
     """
-    own = ((*piece.questions, *piece.negatives, *statements(piece.text, piece.label)) for piece in chunks)
-    wanted = (text for piece, texts in zip(chunks, own, strict=True) for text in (piece.search_text, *texts))
     texts = catalog.missing(embedder.fingerprint, wanted)
     texts.sort(key=lambda text: (-len(text), text))
     progress("embed", 0, len(texts))
@@ -158,14 +193,6 @@ def embed_missing(chunks: Sequence[Chunk], catalog: VectorCache, embedder: Embed
         catalog.put(embedder.fingerprint, batch, _checked(embedder.embed(batch), len(batch), embedder.dimension))
         progress("embed", min(start + BATCH, len(texts)), len(texts))
     return len(texts)
-
-
-def write(chunks: Sequence[Chunk], draft: Draft, catalog: VectorCache, fingerprint: str, progress: Progress) -> None:
-    """All chunks with their vectors into the draft."""
-    for start in range(0, len(chunks), BATCH):
-        batch = chunks[start : start + BATCH]
-        draft.add(batch, catalog.get(fingerprint, [piece.search_text for piece in batch]))
-        progress("write", min(start + BATCH, len(chunks)), len(chunks))
 
 
 def _recipe(embedder: Embedder, chunking: Chunking, generations: Library) -> Recipe:
@@ -187,6 +214,17 @@ def _unfit(expected: str, found: str) -> ModelFailed:
     return ModelFailed(
         expected=f"vectors of {expected}", found=found, remedy="use an embedding model that normalizes its vectors"
     )
+
+
+def _rows(rejected: Mapping[str, Sequence[str]]) -> tuple[Rejection, ...]:
+    """Rows that were left out of documents, each "<row number>: <reason>"."""
+    split = ((id, row.partition(": ")) for id, rows in rejected.items() for row in rows)
+    return tuple(Rejection(f"{id}:{number}", reason) for id, (number, _, reason) in split)
+
+
+def _changed(manifest: Manifest, counts: Counts, rejected: tuple[Rejection, ...], embedded: int, seconds: float) -> IngestReport:
+    documents = len(manifest.documents)
+    return IngestReport(manifest.number, *counts, documents, rejected, embedded, seconds, changed=True)
 
 
 def _unchanged(live: Manifest, seconds: float) -> IngestReport:

@@ -10,7 +10,7 @@ from rag.errors import Unreadable
 from rag.language import detect
 from rag.types import Facets
 
-KEYS = ("title", "language", "region", "audience", "trust", "product", "valid_from", "valid_to")
+KEYS = ("title", "language", "region", "audience", "trust", "product", "valid_from", "valid_to", "url")
 _TRUST = ("official", "community")
 _CODE = re.compile(r"([a-z]{2,3})([-_][a-z0-9]{2,8})*", re.IGNORECASE)
 _NAMES = {"english": "en", "chinese": "zh", "中文": "zh", "简体中文": "zh", "繁體中文": "zh", "英文": "en", "英语": "en"}

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from rag.errors import Unreadable
 from rag.ingest.metadata import facets
 from rag.ingest.readers.content import Content, Page
+from rag.ingest.site import address, is_web
 from rag.types import Document, Facets
 
 READERS = {
@@ -28,6 +29,14 @@ READERS = {
     ".xlsx": "excel",
     ".jsonl": "jsonl",
     ".jsonl.gz": "jsonl",
+    ".png": "image",
+    ".jpg": "image",
+    ".jpeg": "image",
+    ".webp": "image",
+    ".bmp": "image",
+    ".tif": "image",
+    ".tiff": "image",
+    ".gif": "image",
 }
 _CHARACTERS, _HEADINGS = 2_000_000, 20_000  # of one page, more than a thousand printed ones: cutting it takes seconds
 _TITLE = 300  # characters: every chunk repeats it
@@ -48,7 +57,7 @@ def read(path: Path, id: str) -> Document:
     content = _content(data, suffix_of(path))
     digest = hashlib.sha256(data).hexdigest()
     if isinstance(content, Page):
-        return _page(content, id, digest)
+        return _page(content, id, digest, content.meta.get("url", "").strip() or address(path, id))
     return _table(content, id, digest)
 
 
@@ -64,14 +73,16 @@ def _content(data: bytes, suffix: str) -> Content:
     return content
 
 
-def _page(page: Page, id: str, digest: str) -> Document:
+def _page(page: Page, id: str, digest: str, url: str) -> Document:
     if not page.text.strip():
         raise _nothing("a page without text")
     for most, what, found in ((_CHARACTERS, "characters", len(page.text)), (_HEADINGS, "headings", page.text.count("\n#"))):
         if found > most:
             raise Unreadable(expected=f"at most {most:,} {what}", found=f"{found:,}", remedy="split the file")
+    if url and not is_web(url):
+        raise Unreadable(expected="url as https://shop.example/page", found=repr(url[:100]), remedy="correct url")
     title = page.meta.get("title") or _heading(page.text) or _spoken(id)
-    return Document(id, title[:_TITLE], page.text, facets(page.meta, page.text), digest)
+    return Document(id, title[:_TITLE], page.text, facets(page.meta, page.text), digest, url=url)
 
 
 def _table(content: Content, id: str, digest: str) -> Document:

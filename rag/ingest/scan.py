@@ -12,6 +12,7 @@ from pathlib import Path
 from rag.errors import CorpusEmpty, Unreadable
 from rag.ingest.read import READERS, suffix_of
 from rag.ingest.report import Rejection
+from rag.ingest.site import assets, counted
 
 _LIMIT = 200_000_000  # bytes
 _SILENT = {"thumbs.db", "desktop.ini"}  # what file managers leave behind
@@ -44,7 +45,11 @@ def scan(corpus: Path) -> Scan:
     files: list[Path] = []
     rejected: list[Rejection] = []
     root = corpus.resolve()
-    for path in _walk(corpus, rejected):
+    paths = list(_walk(corpus, rejected))
+    serving = assets(paths)
+    for path in paths:
+        if path in serving:
+            continue
         try:
             _check(path, root)
             _check_name(path.relative_to(corpus))
@@ -52,6 +57,7 @@ def scan(corpus: Path) -> Scan:
             rejected.append(Rejection(_printable(path.relative_to(corpus)), str(error)))
         else:
             files.append(path)
+    rejected += counted(serving, corpus)
     if not files:
         reasons = "; ".join(f"{rejection.file}: {rejection.reason}" for rejection in rejected[:3])
         raise CorpusEmpty(

@@ -1,8 +1,9 @@
 """Reads files in a process of its own: `python -m rag.ingest.worker`; rag.ingest.apart starts it and tells it what to read.
 
-stdin   a line per file: [path, id, seconds] as JSON; the end of stdin ends the process
-stdout  frames: a kind (one byte), a length (four bytes, big-endian), so many bytes. READY once; then for each file TEXT, ENTRIES
-        and REJECTED, as many as it takes, then DOCUMENT or UNREADABLE or BEYOND, then READY, or SPENT if this was the last
+stdin   a line per file: [path, id, seconds, threads for pictures] as JSON; the end of stdin ends the process
+stdout  frames: a kind (one byte), a length (four bytes, big-endian), so many bytes. READY once; then for each file PICTURE before
+        each look at one, TEXT, ENTRIES and REJECTED, as many as it takes, then DOCUMENT or UNREADABLE or BEYOND, then READY, or
+        SPENT if this was the last
 
 A hostile file may own this process. So what comes out of it is text and JSON, never pickled objects, and memory, processor time
 and the size of files are limited; while a file is read, no other document, no socket and no program can be opened.
@@ -15,6 +16,7 @@ import importlib
 import json
 import math
 import os
+import re
 import struct
 import sys
 import time
@@ -30,18 +32,21 @@ from rag.errors import Unreadable
 from rag.ingest.read import READERS, read, suffix_of
 from rag.types import Document, Entry
 
-READY, SPENT, TEXT, ENTRIES, REJECTED, DOCUMENT, UNREADABLE, BEYOND = (bytes([letter]) for letter in b"rstejdux")
+READY, SPENT, PICTURE, TEXT, ENTRIES, REJECTED, DOCUMENT, UNREADABLE, BEYOND = (bytes([letter]) for letter in b"rsptejdux")
 HEAD = struct.Struct(">cI")
 FRAME = 4_000_000  # bytes at most in one frame: who decodes it needs a multiple of them
 MEGABYTES = 512  # memory that reading may take
+PICTURE_MEGABYTES, PICTURE_SECONDS = 1500, 10  # ... and what recognizing text takes beside it: in all, and for each look
 SPLIT = "save it again with the program that made it, or split it"
 DOCUMENTS, ENTRY_LISTS, REASONS = TypeAdapter(Document), TypeAdapter(tuple[Entry, ...]), TypeAdapter(tuple[str, ...])
 
 _PIECE = 250_000  # characters, or bytes of JSON, that are enough for a frame
 _KEPT = 200_000_000  # bytes in use between two files above which there is no next one
+_MODELS = 700_000_000  # ... where models for pictures are among them
 _UNTOLD = 256_000_000  # bytes of addresses taken to be in use where the system does not tell
 _OPEN_FILES = 64
 _SAID = 300  # characters of what an error says
+_SITEMAP = re.compile(r"sitemap.*\.xml")  # a page's address is told there
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _DENIED = tuple(
     "socket. subprocess. urllib. ftplib. http.client. smtplib. pty. os.system os.exec os.fork os.posix_spawn os.spawn "
@@ -77,7 +82,8 @@ class Guard:
             file, _, flags = arguments
             if isinstance(file, str | bytes) and file != self._path:
                 name = os.path.normpath(os.fsdecode(file))
-                if not name.startswith(self._roots) or (isinstance(flags, int) and flags & _WRITING):
+                known = name.startswith(self._roots) or _SITEMAP.fullmatch(os.path.basename(name))  # noqa: PTH119 - text
+                if not known or (isinstance(flags, int) and flags & _WRITING):
                     raise PermissionError(f"its reader wanted to open {name[:_SAID]}")
         elif event.startswith(_DENIED):
             raise PermissionError(f"its reader wanted {event}")
@@ -87,42 +93,69 @@ def main() -> None:
     """Read what stdin names, until it ends or the process holds on to too much."""
     with os.fdopen(os.dup(1), "wb") as replies, Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), 1)  # a library that prints must not garble the frames
-        confine()
-        guard = Guard()
-        send(replies, READY)
+        desk = Desk(replies)
+        desk.send(READY)
         os.dup2(nowhere.fileno(), 2)  # until here, what goes wrong is for people to see
         for line in sys.stdin.buffer:
-            path, id, seconds = json.loads(line)
-            _limit("RLIMIT_CPU", math.ceil(time.process_time() + seconds) + 1, hard=False)
-            for kind, content in answer(Path(path), id, guard):
-                send(replies, kind, content)
-            if kind == BEYOND or _is_spent():
-                send(replies, SPENT)
+            path, id, seconds, threads = json.loads(line)
+            desk.prepare(Path(path), seconds, threads)
+            for kind, content in desk.answer(Path(path), id):
+                desk.send(kind, content)
+            if kind == BEYOND or desk.is_spent():
+                desk.send(SPENT)
                 return
-            send(replies, READY)
+            desk.send(READY)
 
 
-def confine() -> None:
-    """Limit addresses, files written (to nothing), open files, as far as the system can."""
-    _limit("RLIMIT_AS", (_in_use(0) or _UNTOLD) + MEGABYTES * 1_000_000)
-    _limit("RLIMIT_FSIZE", 0)
-    _limit("RLIMIT_CORE", 0)
-    _limit("RLIMIT_NOFILE", _OPEN_FILES)
+class Desk:
+    """Reads one file after the other under limits, as far as the system knows any."""
 
+    def __init__(self, replies: BinaryIO) -> None:
+        self._replies, self._guard = replies, Guard()
+        self._most = (_in_use(0) or _UNTOLD) + (MEGABYTES + PICTURE_MEGABYTES) * 1_000_000
+        self._seconds = 0.0
+        for name, value in (("AS", self._most), ("FSIZE", 0), ("CORE", 0), ("NOFILE", _OPEN_FILES)):
+            _limit(name, value)
 
-def send(replies: BinaryIO, kind: bytes, content: bytes = b"") -> None:
-    """Write a frame."""
-    replies.write(HEAD.pack(kind, len(content)))
-    replies.write(content)
-    if kind in (READY, SPENT):
-        replies.flush()
+    def prepare(self, path: Path, seconds: float, threads: int) -> None:
+        """Import what reads this file, and set its limits; they begin with what is in use now."""
+        if suffix_of(path) in READERS:
+            importlib.import_module(f"rag.ingest.readers.{READERS[suffix_of(path)]}")
+        if recognize := sys.modules.get("rag.ingest.readers.recognize"):
+            recognize.limit(threads)
+            recognize.announce(self._allow_picture)
+        self._seconds = time.process_time() + seconds + 1
+        _limit("CPU", math.ceil(self._seconds), hard=False)
+        _limit("AS", min((_in_use(0) or _UNTOLD) + MEGABYTES * 1_000_000, self._most), hard=False)
+
+    def send(self, kind: bytes, content: bytes = b"") -> None:
+        """Write a frame."""
+        self._replies.write(HEAD.pack(kind, len(content)))
+        self._replies.write(content)
+        if kind in (READY, SPENT, PICTURE):
+            self._replies.flush()
+
+    def is_spent(self) -> bool:
+        """Whether too much is in use for another file."""
+        most = _MODELS if "onnxruntime" in sys.modules else _KEPT
+        if _in_use(1) > most:
+            gc.collect()
+        return _in_use(1) > most
+
+    def answer(self, path: Path, id: str) -> Iterator[Frame]:
+        """Read one file: the frames of its document, or one that says why there is none."""
+        return answer(path, id, self._guard)
+
+    def _allow_picture(self) -> None:
+        self._seconds += PICTURE_SECONDS * (os.cpu_count() or 1)
+        _limit("CPU", math.ceil(self._seconds), hard=False)
+        _limit("AS", self._most, hard=False)
+        self.send(PICTURE)
 
 
 def answer(path: Path, id: str, guard: Guard) -> Iterator[Frame]:
     """Read one file: the frames of its document, or one that says why there is none."""
     try:
-        if suffix_of(path) in READERS:
-            importlib.import_module(f"rag.ingest.readers.{READERS[suffix_of(path)]}")
         with guard.only(path):
             document = read(path, id)
         yield from packed(document)
@@ -159,12 +192,6 @@ def _batches(kind: bytes, lists: Iterable[bytes]) -> Iterator[Frame]:
         yield kind, b"[" + b",".join(batch) + b"]"
 
 
-def _is_spent() -> bool:
-    if _in_use(1) > _KEPT:
-        gc.collect()
-    return _in_use(1) > _KEPT
-
-
 def _in_use(field: int) -> int:
     """Bytes: of addresses (0), of memory (1). 0 where the system does not tell."""
     try:
@@ -178,7 +205,7 @@ def _limit(name: str, value: int, *, hard: bool = True) -> None:
         import resource
     except ImportError:  # not on this system: time is limited by whoever waits
         return
-    kind = getattr(resource, name)
+    kind = getattr(resource, f"RLIMIT_{name}")
     with suppress(ValueError, OSError):  # not above what the parent set, and not every system has every limit
         resource.setrlimit(kind, (value, value if hard else resource.getrlimit(kind)[1]))
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, update
+from sqlalchemy import Connection, Engine, create_engine, event, func, insert, select, text, update
 from sqlalchemy.engine import URL, make_url
 
 from rag.errors import DataError
@@ -124,9 +124,36 @@ class Recorder:
             rows = connection.execute(query).all()
         return [Waiting(row.answer_id, row.reason, row.question, row.history, _utc(row.created)) for row in rows]
 
+    def forget(self, gone: Callable[[str], bool]) -> int:
+        """Empty each text of recorded answers, and of what waits for a person, that is `gone`; returns how many turns had one.
+
+        What shoppers asked stays. A SQLite file is written anew, so that nothing is left between its pages.
+        """
+        touched: set[str] = set()
+        with self._engine.begin() as connection:
+            for table, column in ((turns, turns.c.answer), (hand_overs, hand_overs.c.history)):
+                for key, held in connection.execute(select(table.c.answer_id, column)).all():
+                    if (kept := _without(held, gone)) != held:
+                        connection.execute(update(table).where(table.c.answer_id == key).values({column: kept}))
+                        touched.add(key)
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.execute(text("VACUUM"))
+                connection.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+        return len(touched)
+
     def close(self) -> None:
         """Release the connections."""
         self._engine.dispose()
+
+
+def _without(held: Any, gone: Callable[[str], bool]) -> Any:  # noqa: ANN401 - JSON
+    """JSON with an empty string where a text is gone."""
+    if isinstance(held, str):
+        return "" if gone(held) else held
+    if isinstance(held, list):
+        return [_without(one, gone) for one in held]
+    return {name: _without(one, gone) for name, one in held.items()} if isinstance(held, dict) else held
 
 
 def _engine(url: URL) -> Engine:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rag import build, loading
+from rag import build, keeping, loading
 from rag.answer.cite import cite
 from rag.answer.evidence import foreign, is_official, usable
 from rag.answer.faq import nearest, vetted
@@ -86,7 +86,7 @@ def collect(settings: Settings, items: Sequence[Question], progress: Progress) -
     """Ask the live index. Raises NoIndex, ModelMissing, ModelFailed."""
     embedder = loading.build_embedder(settings)
     reranker = loading.build_reranker(settings, embedder)
-    generation = build.build_generations(settings).open(embedder.fingerprint)
+    generation = keeping.build_generations(settings).open(embedder.fingerprint)
     try:
         search = build.build_search(settings, generation, embedder, reranker)
         generator = Remembered(loading.build_generator(settings), settings.home / REPLIES)

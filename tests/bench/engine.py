@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rag import build, loading
+from rag import build, keeping, loading
 from rag.answer.generate import build_prompt, excerpts, worth_reading
 from rag.answer.guard import guard, open_case
 from rag.answer.smalltalk import talk
@@ -43,7 +43,7 @@ class Said:
 def prompts(settings: Settings) -> Iterator[Sequence[Turn]]:
     """Of the questions that the ladder would have read, were nothing said before."""
     embedder = loading.build_embedder(settings)
-    generation = build.build_generations(settings).open(embedder.fingerprint)
+    generation = keeping.build_generations(settings).open(embedder.fingerprint)
     search = build.build_search(settings, generation, embedder, None)
     selector, generator = loading.build_selector(settings), loading.build_generator(settings)
     parts = build.build_parts(settings, generation, search, embedder, generator, selector)

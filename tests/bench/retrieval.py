@@ -28,16 +28,14 @@ from rag.evaluate.gold import Question, load_gold
 from rag.evaluate.metrics import percentile
 from rag.index.chroma import ChromaStore
 from rag.index.codec import encode
-from rag.index.lexical import LexicalIndex
 from rag.index.opened import Generation
-from rag.index.questions import Questions
-from rag.index.sentences import Sentences
 from rag.index.terms import analyze
 from rag.ingest.chunk import chunk as cut
 from rag.language import sentences
 from rag.ports import Embedder, Terms, Vectors
 from rag.settings import Settings
 from rag.types import Chunk, Filter, Kind, Manifest, Recipe
+from tests.indexing import lexical_index, question_index, sentence_index
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 RESULTS = Path(__file__).with_name("results.md")
@@ -143,13 +141,13 @@ def unit(count: int, dimension: int) -> Vectors:
 def generation(chunks: Sequence[Chunk], found: Sequence[Terms], dimension: int) -> Generation:
     """An opened generation over `chunks`."""
     pages: Any = Pages(chunks, unit(len(chunks), dimension))
-    store = ChromaStore(pages, pages)
+    store = ChromaStore(pages, pages, len(chunks))
     store.load()
-    questions = Questions.build(store.chunks(), lambda texts: unit(len(texts), dimension))
+    questions = question_index(list(store.chunks()), lambda texts: unit(len(texts), dimension))
     recipe = Recipe("bench", dimension, 160, 0, 0, "", "")
     manifest = Manifest(1, 0, "", recipe, {}, {}, (), len(chunks), "", {})
-    sentences = Sentences.build(store.chunks(), lambda texts: unit(len(texts), dimension))
-    return Generation(1, manifest, store, LexicalIndex.build(chunks, found), questions, sentences)
+    sentences = sentence_index(list(store.chunks()), lambda texts: unit(len(texts), dimension))
+    return Generation(1, manifest, store, lexical_index(chunks, found), questions, sentences)
 
 
 def timed(work: Callable[[], object], took: Took) -> None:
@@ -174,9 +172,7 @@ def measure(size: int, base: Sequence[Chunk], asked: Sequence[Question], setting
             timed(lambda item=item: search.find(item.question, item.turns, K, FILTER), filtered)  # type: ignore[misc]
             timed(lambda item=item: embedder.embed([item.question]), embed)  # type: ignore[misc]
     fresh, sample = Took([], []), Took([], [])
-    timed(
-        lambda: LexicalIndex.build(chunks, [*found[:-ADDED], *(analyze(chunk.search_text) for chunk in chunks[-ADDED:])]), fresh
-    )
+    timed(lambda: lexical_index(chunks, [*found[:-ADDED], *(analyze(chunk.search_text) for chunk in chunks[-ADDED:])]), fresh)
     few = chunks[:: max(1, size // 200)]
     timed(lambda: [analyze(chunk.search_text) for chunk in few], sample)
     add = fresh.cpu[0] / 1000

@@ -14,6 +14,7 @@ from rag.errors import Unreadable
 from rag.ingest.clean import clean, decode
 from rag.ingest.metadata import KEYS, language_code
 from rag.ingest.readers.content import Page
+from rag.ingest.site import is_web
 from rag.language import HAN
 
 _DROPPED = (
@@ -26,6 +27,19 @@ _HAN_BREAK = re.compile(f"(?<=[{HAN}，。！？；：、])[ \\t]*\\n\\s*(?=[{HA
 _BLANK_LINES = re.compile(r"\n{3,}")
 _DEPTH = 100  # deeper nesting is no layout; such a page is read as plain text
 _TAGS = 400_000  # a kilobyte each once parsed
+_LEAST = 40  # characters of content; a page with less keeps what surrounds it
+_ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "alertdialog", "menubar"}
+_BLOCKS = {"div", "section", "ul", "ol", "p", "span"}
+_FRAME = re.compile(
+    r"(?:(?:site|main|global|top|shop|store)[-_]?)?(?:header|footer)|page[-_]?footer|masthead|top-?bar|newsletter[-_\w]*"
+    r"|skip-?(?:link|nav)s?"
+    r"|(?:cookies?|gdpr|consent)(?:[-_]?(?:banner|bar|notice|consent|popup|modal|dialog|overlay|message|info|law))+",
+    re.IGNORECASE,
+)
+_LINKS = re.compile(
+    r"(?<![a-z])(?:nav|navbar|navigation|menu|breadcrumbs?|sidebar|pagination|pager|share|social|related|links)(?![a-z])",
+    re.IGNORECASE,
+)
 _ABSOLUTE = ("http://", "https://", "mailto:", "tel:")
 
 
@@ -84,7 +98,16 @@ def _meta(soup: BeautifulSoup) -> dict[str, str]:
     if not language_code(found.get("language", "")):  # pages from the web say many things here
         root = soup.find("html")
         found["language"] = language_code(str(root.get("lang", ""))) if root else ""
+    if not is_web(found.get("url", "")):
+        found["url"] = _address(soup)
     return {key: value for key, value in found.items() if value}
+
+
+def _address(soup: BeautifulSoup) -> str:
+    """Where the page says that it is on the web."""
+    link, graph = soup.find("link", rel="canonical"), soup.find("meta", property="og:url")
+    told = (str(tag.get(key, "")).strip() for tag, key in ((link, "href"), (graph, "content")) if isinstance(tag, Tag))
+    return next(filter(is_web, told), "")
 
 
 def _depth(soup: BeautifulSoup) -> int:
@@ -104,8 +127,37 @@ def _drop(soup: BeautifulSoup) -> None:
     unwanted = soup.find_all(_DROPPED)
     unwanted += [tag for tag in soup.find_all("header") if not tag.find_parent(["main", "article"])]
     unwanted += soup.find_all(_is_hidden)
+    unwanted += _furniture(soup)
     for tag in unwanted:
         tag.extract()
+
+
+def _furniture(soup: BeautifulSoup) -> list[Tag]:
+    """What surrounds the content of every page of a site, by the roles and class names it is marked with.
+
+    A name like "menu" may be a restaurant's, so such a block must consist of links. All of it stays where little else would.
+    """
+    found = [tag for tag in soup.find_all(_frames) if not tag.find(_content) and not tag.find_parent(["main", "article"])]
+    known = {id(tag) for tag in found}
+    outer = [tag for tag in found if not any(id(parent) in known for parent in tag.parents)]
+    rest = len(soup.get_text(strip=True)) - sum(len(tag.get_text(strip=True)) for tag in outer)
+    return outer if rest >= _LEAST else []
+
+
+def _frames(tag: Tag) -> bool:
+    if str(tag.get("role", "")).casefold() in _ROLES:
+        return True
+    names = [str(name or "") for key in ("class", "id") for name in tag.get_attribute_list(key)] if tag.name in _BLOCKS else []
+    return any(map(_FRAME.fullmatch, names)) or (any(map(_LINKS.search, names)) and _linked(tag))
+
+
+def _linked(tag: Tag) -> bool:
+    text = len(tag.get_text(strip=True))
+    return sum(len(link.get_text(strip=True)) for link in tag.find_all("a")) > 0.6 * text
+
+
+def _content(tag: Tag) -> bool:
+    return tag.name in ("main", "article", "h1") or str(tag.get("role", "")) == "main"
 
 
 def _is_hidden(tag: Tag) -> bool:

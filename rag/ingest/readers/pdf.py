@@ -48,7 +48,7 @@ class Line:
 
 
 def read(data: bytes) -> Page:
-    """Raises Unreadable for a PDF that is encrypted, damaged or holds pictures of text only."""
+    """Raises Unreadable for a PDF that is encrypted, damaged or without any text, be it in pictures."""
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # it reports every oddity of every file
     with parsing("a PDF file"):
         reader = PdfReader(io.BytesIO(data))
@@ -56,11 +56,13 @@ def read(data: bytes) -> Page:
         pages = [_lines(page) for page, _ in zip(reader.pages, range(_PAGES), strict=False)]
         info = reader.metadata
         meta = described(clean(info.title or "").strip(), clean(str(info.get("/Keywords", "")))) if info else {}
+    body = _body([line for page in pages for line in page if line.text])
+    pages = [lines if any(line.text for line in lines) else _scanned(reader.pages[i], body) for i, lines in enumerate(pages)]
     if not any(line.text for page in pages for line in page):
         raise Unreadable(
             expected="a PDF with text in it",
-            found=f"{len(pages)} pages of pictures, probably a scan",
-            remedy="run text recognition (OCR) over it, or save the text itself",
+            found=f"{len(pages)} pages without text, and none was recognized in their pictures",
+            remedy="leave it out, or save the text itself",
         )
     return _page(_without_running_lines(pages), meta)
 
@@ -92,6 +94,23 @@ def _lines(page: PageObject) -> list[Line]:
     return [_line(run) for run in runs]
 
 
+def _scanned(page: PageObject, body: float) -> list[Line]:
+    """A page without a text layer, by what is recognized in its pictures; what stands below a heading is one line."""
+    from rag.ingest.readers import scanned  # a document with its text at hand needs no models
+
+    return [
+        Line(text, size, bold=False)
+        for part in scanned.parts(page)
+        for text, size in ((part.heading, 2 * body), (part.text, body))
+        if text
+    ]
+
+
+def _body(lines: Sequence[Line]) -> float:
+    """The size that most of the text is set in; 1 where there is none."""
+    return statistics.mode([line.size for line in lines for _ in range(1 + len(line.text) // 10)] or [1.0])
+
+
 def _line(run: list[tuple[str, float, bool]]) -> Line:
     inked = [part for part in run if part[0].strip()]
     text = _SPACES.sub(" ", "".join(part[0] for part in run)).strip()
@@ -115,7 +134,7 @@ def _without_running_lines(pages: list[list[Line]]) -> list[list[Line]]:
 
 def _page(pages: list[list[Line]], meta: dict[str, str]) -> Page:
     lines = [line for page in pages for line in page if line.text]
-    body = statistics.mode(line.size for line in lines for _ in range(1 + len(line.text) // 10))
+    body = _body(lines)
     everything = "\n".join(line.text for line in lines)
     parts: list[str] = []
     if _is_heading(lines[0], body):

@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rag import build, loading
+from rag import build, keeping, loading
 from rag.answer.cite import cite
 from rag.answer.parts import Case
 from rag.answer.quote import quoted
@@ -59,7 +59,7 @@ def asking(settings: Settings, gold: Path, progress: Progress) -> Iterator[tuple
         )
     settings, items = on_the_day(settings, gold), load_gold(gold)
     embedder = loading.build_embedder(settings)
-    generation = build.build_generations(settings).open(embedder.fingerprint)
+    generation = keeping.build_generations(settings).open(embedder.fingerprint)
 
     def cases() -> Iterator[tuple[Question, Case]]:
         for done, item in enumerate(items, start=1):
