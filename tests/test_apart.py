@@ -239,3 +239,14 @@ def test_without_a_child_nothing_is_blamed_on_a_file(tmp_path: Path) -> None:
         with pytest.raises(ShoptalkError, match="a process of its own") as caught, reading_apart(command=command) as apart:
             apart(path, "good.md")
         assert not isinstance(caught.value, Unreadable)
+
+
+def test_a_picture_has_more_time_and_memory(tmp_path: Path) -> None:
+    program = SCRIPTED.replace("worker.MEGABYTES = 100", "worker.MEGABYTES = 100\nfrom rag.ingest.readers import recognize")
+    look = "recognize._before(); kept.append(bytearray(150_000_000)); time.sleep(0.5)\n"
+    path = write(tmp_path, "scan.md", f"do {look * 3}time.sleep(2)")
+    with scripted(program, HURRY) as reader:
+        assert reader(path, "scan.md")
+    short = Limits(seconds=2, most_with_pictures=2)
+    with scripted(program, short) as reader:
+        assert "gave up after 2 s" in str(reason(reader, path))

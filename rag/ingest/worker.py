@@ -112,13 +112,14 @@ class Desk:
 
     def __init__(self, replies: BinaryIO) -> None:
         self._replies, self._guard = replies, Guard()
-        self._most = (_in_use(0) or _UNTOLD) + (MEGABYTES + PICTURE_MEGABYTES) * 1_000_000
+        self._start = _in_use(0) or _UNTOLD
+        self._most = self._start + (MEGABYTES + PICTURE_MEGABYTES) * 1_000_000
         self._seconds = 0.0
         for name, value in (("AS", self._most), ("FSIZE", 0), ("CORE", 0), ("NOFILE", _OPEN_FILES)):
             _limit(name, value)
 
     def prepare(self, path: Path, seconds: float, threads: int) -> None:
-        """Import what reads this file, and set its limits; they begin with what is in use now."""
+        """Import what reads this file, and set its limits. Memory is counted from the start, or with the models for pictures."""
         if suffix_of(path) in READERS:
             importlib.import_module(f"rag.ingest.readers.{READERS[suffix_of(path)]}")
         if recognize := sys.modules.get("rag.ingest.readers.recognize"):
@@ -126,7 +127,8 @@ class Desk:
             recognize.announce(self._allow_picture)
         self._seconds = time.process_time() + seconds + 1
         _limit("CPU", math.ceil(self._seconds), hard=False)
-        _limit("AS", min((_in_use(0) or _UNTOLD) + MEGABYTES * 1_000_000, self._most), hard=False)
+        held = _in_use(0) if "onnxruntime" in sys.modules else self._start
+        _limit("AS", min(held + MEGABYTES * 1_000_000, self._most), hard=False)
 
     def send(self, kind: bytes, content: bytes = b"") -> None:
         """Write a frame."""
