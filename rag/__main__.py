@@ -1,6 +1,7 @@
 """The command line: `python -m rag VERB`. Results go to stdout, progress and errors to stderr.
 
-Exit codes: 0 done; 1 a verdict failed or an index is damaged; 2 bad input, nothing was done; 3 done, but some input was rejected.
+Exit codes: 0 done; 1 a verdict failed, an index is damaged or `report --strict` found something; 2 bad input, nothing was done;
+3 done, but some input was rejected.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from rag import build, keeping, loading, settings
-from rag.errors import HomeError, ShoptalkError
+from rag.assistant import Assistant
+from rag.audit.commands import auditing
+from rag.errors import HomeError, IndexDamaged, IndexMismatch, NoIndex, ShoptalkError
 from rag.evaluate.commands import evaluation
 from rag.ingest.report import IngestReport
 from rag.searching import Audience, Language, Product, Region, verbs
@@ -25,14 +28,12 @@ from rag.tune.commands import tuning
 from rag.types import Done, Filter, HandOver, History, Refused, Token, Turn
 from rag.upkeep import upkeep
 
-if TYPE_CHECKING:
-    from rag.build import Assistant
-
 ANYTHING = Filter()
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 app.add_typer(evaluation, name="eval")
 app.add_typer(tuning, name="tune")
 app.add_typer(verbs)
+app.add_typer(auditing)
 app.add_typer(upkeep)
 
 
@@ -105,7 +106,7 @@ def ask(
     questions = read_questions(batch) if batch else []
     turns = read_history(history) if history else ()
     chosen = Filter(language, region, product, audience)
-    assistant = build.Assistant(load(home=home))
+    assistant = Assistant(load(home=home))
     for item in questions:
         own = item.filter if item.filter != ANYTHING else chosen
         answer = collect(assistant.answer(item.question, item.history, chosen=own))
@@ -121,10 +122,7 @@ def ask(
 @app.command()
 def chat(corpus: Corpus = None, home: Home = None) -> None:
     """Chat in the terminal; an empty line ends it."""
-    chosen = load(corpus=corpus, home=home)
-    if keeping.build_generations(chosen).live() is None:
-        ingest_apart(chosen)
-    assistant = build.Assistant(chosen)
+    assistant = prepared(load(corpus=corpus, home=home))
     history: History = ()
     while question := input("\n> ").strip():
         try:
@@ -144,16 +142,36 @@ def serve(
     from ui import service
 
     given = {key: value for key, value in {"host": host, "port": port}.items() if value is not None}
-    chosen = load(corpus=corpus, home=home, **({"serve": given} if given else {}))
+
+    def chosen() -> settings.Settings:
+        return load(corpus=corpus, home=home, **({"serve": given} if given else {}))
 
     def ready() -> Assistant:
-        if keeping.build_generations(chosen).live() is None:
-            ingest_apart(chosen)
-        assistant = build.Assistant(chosen)
+        assistant = prepared(chosen())
         assistant.warm_up()
+        assistant.follow(chosen)
         return assistant
 
-    service.serve(ready, chosen, announce=lambda line: print(line, flush=True))
+    service.serve(ready, chosen(), announce=lambda line: print(line, flush=True))
+
+
+def prepared(chosen: settings.Settings) -> Assistant:
+    """The assistant. Where nothing is live, or it is damaged or of other models, the corpus is ingested before.
+
+    If that fails, the generation before the live one serves, if it is whole. Raises HomeError.
+    """
+    generations = keeping.build_generations(chosen)
+    try:
+        return Assistant(chosen)
+    except NoIndex:
+        ingest_apart(chosen)
+    except (IndexMismatch, IndexDamaged) as error:
+        print(f"shoptalk: {error}\nIngesting ...", file=sys.stderr, flush=True)
+        try:
+            ingest_apart(chosen)
+        except HomeError:
+            print(f"shoptalk: generation {generations.rollback()} serves instead", file=sys.stderr, flush=True)
+    return Assistant(chosen)
 
 
 def ingest_apart(chosen: settings.Settings) -> None:

@@ -11,19 +11,17 @@ settings -> selector, generator --^
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rag.keeping import CATALOG, build_generations, build_recorder
-from rag.loading import build_embedder, build_generator, build_reranker, build_selector
+from rag.keeping import CATALOG, build_generations
+from rag.loading import build_embedder, build_reranker
 from rag.ports import Embedder, Generator, Progress, Reranker, Selector
 from rag.settings import Settings
-from rag.types import Answer, Done, Event, Filter, HandOver, History, Language, Manifest, Passage, Query, Refused
+from rag.types import Filter, Manifest
 
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
@@ -141,123 +139,3 @@ def build_parts(
         examples=FaqExamples.of(chunks, generation.store, embedder, settings.answer.examples),
         catalogue=Catalogue.of(chunks, search.source.entities.mentioned, Products(row_names(chunks)).mentioned),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Live:
-    """One opened generation and what answers from it; an answer holds on to one Live from start to end."""
-
-    generation: Generation
-    search: Search
-    parts: Parts
-
-
-class Assistant:
-    """Answers from the live generation, follows the pointer when a new one goes live, records every turn."""
-
-    def __init__(self, settings: Settings, generator: Generator | None = None) -> None:
-        self._settings = settings
-        self._embedder = build_embedder(settings)
-        self._generator = generator or build_generator(settings)
-        self._reranker = build_reranker(settings, self._embedder)
-        self._selector = build_selector(settings)
-        self._generations = build_generations(settings)
-        self._recorder = build_recorder(settings)
-        self._opening = threading.Lock()
-        self._live = self._open()
-
-    def answer(
-        self,
-        question: str,
-        history: History = (),
-        conversation: str = "",
-        stopped: Callable[[], bool] = lambda: False,
-        chosen: Filter = ANYTHING,
-    ) -> Iterator[Event]:
-        """The events of one turn. Raises WrongFilter for values that no chunk has, ShoptalkError when a part fails.
-
-        Closing the iterator stops the work, and so does `stopped()` turning true, even while nothing is yielded.
-        """
-        from rag.answer.flow import answer
-
-        live = self._current()
-        for event in answer(question, history, live.parts, stopped, live.search.narrowed(chosen)):
-            if isinstance(event, Done | Refused | HandOver):
-                self._record(conversation, question, history, event.answer)
-            yield event
-
-    def find(self, question: str, history: History = (), k: int = 10) -> tuple[Query, list[Passage]]:
-        """Retrieval alone: the standalone query and at most k passages."""
-        return self._current().search.find(question, history, k)
-
-    def evidence(self, answer: Answer) -> float:
-        """How likely the best piece of the answer's passages is what was asked for: refusing looks at this number."""
-        from rag.answer.evidence import foreign, usable
-
-        parts = self._current().parts
-        found = usable(answer.passages, answer.language)
-        ranked = parts.ranker.rank(answer.query, found, foreign=foreign(answer.passages, answer.language))
-        return ranked[0].probability if ranked else 0.0
-
-    def vote(self, answer_id: str, value: int, comment: str = "") -> None:
-        """Keep a shopper's thumb (+1 or -1); the last one counts. Raises DataError for an unknown answer."""
-        self._recorder.vote(answer_id, value, comment)
-
-    def warm_up(self) -> None:
-        """Load the weights now, so that the first shopper does not wait for them."""
-        self._embedder.embed(["warm up"])
-        if self._selector:
-            self._selector.load()
-        self._generator.load()
-
-    def contact(self, language: Language) -> str:
-        """Whom a shopper reaches when Shoptalk cannot answer."""
-        shop = self._settings.shop
-        return shop.contact_zh if language == "zh" else shop.contact_en
-
-    def shop(self, language: Language) -> str:
-        """The shop's name."""
-        shop = self._settings.shop
-        return shop.name_zh if language == "zh" else shop.name_en
-
-    def describe(self) -> dict[str, str]:
-        """What is loaded, for the terminal and /readyz."""
-        manifest = self._live.generation.manifest
-        return {
-            "generation": str(manifest.number),
-            "documents": str(len(manifest.documents)),
-            "chunks": str(manifest.count),
-            "embedder": self._embedder.fingerprint,
-            "selector": self._selector.fingerprint if self._selector else "",
-            "generator": self._generator.fingerprint,
-        }
-
-    @property
-    def generation(self) -> Generation:
-        """The live generation, reopened if the pointer moved."""
-        return self._current().generation
-
-    def close(self) -> None:
-        """Release files and connections."""
-        self._live.generation.store.close()
-        self._recorder.close()
-
-    def _current(self) -> Live:
-        with self._opening:
-            manifest = self._generations.live()
-            if manifest and manifest.number != self._live.generation.number:
-                self._live = self._open()
-                log.info("generation %d is live", self._live.generation.number)
-            return self._live
-
-    def _open(self) -> Live:
-        generation = self._generations.open(self._embedder.fingerprint)
-        search = build_search(self._settings, generation, self._embedder, self._reranker)
-        parts = build_parts(self._settings, generation, search, self._embedder, self._generator, self._selector)
-        return Live(generation, search, parts)
-
-    def _record(self, conversation: str, question: str, history: History, answer: Answer) -> None:
-        try:
-            self._recorder.observe(conversation, question, history, answer)
-        except Exception:  # a full disk must not cost the shopper the answer
-            log.exception("turn %s was answered but not recorded", answer.id)

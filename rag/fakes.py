@@ -72,6 +72,11 @@ class MemoryStore:
         """All chunks by id."""
         return iter(sorted(self._chunks, key=lambda chunk: chunk.id))
 
+    def vectors(self) -> Vectors:
+        """In the order of chunks()."""
+        rows = {chunk.id: row for chunk, row in zip(self._chunks, self._vectors, strict=True)}
+        return np.stack([rows[chunk.id] for chunk in self.chunks()])
+
     def count(self) -> int:
         """Number of chunks."""
         return len(self._chunks)

@@ -1,4 +1,4 @@
-"""Text in English and Chinese: which language, a folded form for comparing, words, sentences."""
+"""Text in English and Chinese: characters that are seen, which language, a folded form for comparing, words, sentences."""
 
 from __future__ import annotations
 
@@ -17,6 +17,26 @@ _HAN = re.compile(f"[{HAN}]")
 _RUN = re.compile(f"[{HAN}]+|[^\\W_{HAN}]+(?:(?:[-'’./]|,(?=\\d{{3}}))[^\\W_{HAN}]+)*")
 _PLAIN_WORD = re.compile(r"(?<![^\W_])[a-z]+")
 _SENTENCE_END = re.compile(r"[。！？!?；]+[”’\"')）】]*|\.(?=\s|$)|\n+")
+
+# Nobody sees them, and they carry words past a reader: controls, marks that turn the direction of writing, tags, half characters,
+# annotations, invisible operators, and spaces and joiners of no width where no script needs them. Line feed and tab are no part.
+_UNSEEN = dict.fromkeys(
+    [
+        *range(0x00, 0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), 0xAD, 0x200B, *range(0x2028, 0x202F), *range(0x2060, 0x2070),
+        0xFEFF, *range(0xFFF9, 0xFFFC), *range(0xD800, 0xE000), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE0080),
+    ]
+)  # fmt: skip
+_VARIANTS = "\ufe00-\ufe0f\U000e0100-\U000e01ef"  # one picks the form of the character before it, which is never a letter of ours
+_LONE_VARIANT = re.compile(
+    f"(?<![^\\x00-\\x7f{_VARIANTS}])[{_VARIANTS}]+(?!\u20e3)"
+)  # but 1, U+FE0F, U+20E3 is the emoji of a key
+# Persian, Indian scripts and emoji need a joiner or its opposite, English and Chinese never do.
+_LONE_JOINER = re.compile("(?<![^\x00-\x7f])[\u200c\u200d]+(?![^\x00-\x7f])|(?<=[\u200c\u200d])[\u200c\u200d]+")
+
+
+def seen(text: str) -> str:
+    """`text` without the characters that nobody sees; what is written in any script, and emoji, stay as they are."""
+    return _LONE_VARIANT.sub("", _LONE_JOINER.sub("", text.translate(_UNSEEN)))
 
 
 def detect(text: str) -> Language | None:

@@ -124,6 +124,9 @@ class Store(Protocol):
     def chunks(self) -> Iterator[Chunk]:
         """All chunks, in the order of their ids."""
 
+    def vectors(self) -> Vectors:
+        """Shape (count, dimension): all vectors, in the order of chunks()."""
+
     def count(self) -> int:
         """Number of chunks."""
 

@@ -82,7 +82,7 @@ class Document:
     facets: Facets
     digest: str  # sha256 of the file's bytes, hex
     entries: tuple[Entry, ...] = ()
-    rejected: tuple[str, ...] = ()  # reasons of rows left out, each "<row number>: <reason>"
+    rejected: tuple[str, ...] = ()  # what was left out: "<row number>: <reason>", or "hidden text: <reason>"
     url: str = ""  # where it is on the web, if it says so
 
 

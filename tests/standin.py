@@ -1,4 +1,4 @@
-"""A stand-in for rag.build.Assistant: scripted events with delays, so that the page and the service need no models.
+"""A stand-in for rag.assistant.Assistant: scripted events with delays, so that the page and the service need no models.
 
 `python tests/standin.py [PORT]` serves it, to look at the page while working on it.
 """

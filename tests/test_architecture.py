@@ -19,8 +19,9 @@ LEVELS = (
     STAGES,
     {"loading", "keeping", "terminal"},
     {"build"},
+    {"assistant"},
     {"searching", "upkeep", "__main__", "evaluate", "ui"},
-    {"tune"},
+    {"audit", "tune"},
 )
 TUNE = {
     "rag/tune/retriever/",

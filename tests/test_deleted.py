@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from rag import build, keeping
 from rag.__main__ import app
+from rag.assistant import Assistant
 from rag.fakes import HashEmbedder
 from rag.index.deleted import held_in
 from rag.index.phrases import phrases
@@ -44,7 +45,7 @@ def test_what_is_deleted_is_not_found_and_after_a_purge_not_on_the_disk(tmp_path
     for number, mark in enumerate(marks):
         (settings.corpus / f"{number}.md").write_text(page(number, mark))
     build.run_ingest(settings)
-    assistant = build.Assistant(settings)
+    assistant = Assistant(settings)
     for number in range(COUNT):
         list(assistant.answer(f"Which words does the cupboard of lamp {number} open with?"))
     for number in range(0, COUNT, 2):

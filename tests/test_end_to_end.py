@@ -17,7 +17,8 @@ from playwright.sync_api import expect, sync_playwright
 from test_page_browser import find_browser
 
 from rag.answer.flow import collect
-from rag.build import Assistant, run_ingest
+from rag.assistant import Assistant
+from rag.build import run_ingest
 from rag.evaluate.gold import load_gold
 from rag.evaluate.rows import as_found
 from rag.evaluate.score import holds

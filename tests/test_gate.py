@@ -67,8 +67,11 @@ def test_what_answers_worse_stays_out_until_it_is_forced(shop: Path, caplog: pyt
     assert "answers.right worse by 0.333" in said and "(How long is the warranty?)" in said and "ingest --force" in said
     told = json.loads((shop / ".shoptalk" / "gold-changed.json").read_text())
     [change] = told["changes"]
-    assert (told["from"], change["worth_before"], change["worth_after"]) == (1, 1, -1)
+    assert (told["before"], change["worth_before"], change["worth_after"]) == (1, 1, -1)
     assert "two years" in change["before"] and "a lifetime" in change["after"]
+    told = CliRunner().invoke(app, ["report", "--sample=0", "--html=report.html"]).output
+    assert "Gold questions answered otherwise than by generation 1: 1." in told and "worse" in told
+    assert "a lifetime" in (shop / "report.html").read_text()
     assert ingest("--force")[0] == 0 and live() == 3
     assert "forced live: expected no metric" in caplog.text
 

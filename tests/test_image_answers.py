@@ -10,7 +10,8 @@ from fpdf import FPDF
 from pictures import CHINESE_FONTS, LATIN_FONTS, drawn, photographed, saved
 
 from rag.answer.flow import collect
-from rag.build import Assistant, run_ingest
+from rag.assistant import Assistant
+from rag.build import run_ingest
 from rag.fakes import ScriptedGenerator
 from rag.settings import load
 from rag.types import Outcome

@@ -319,6 +319,8 @@ def test_a_large_index_is_searched_by_chroma(home: Path, monkeypatch: pytest.Mon
     assert exact.cosines(vector, ids) == pytest.approx([score for _, score in reversed(expected)])
     assert graph.cosines(vector, ids) == pytest.approx(exact.cosines(vector, ids), abs=1e-5)
     assert exact.cosines(vector, []) == graph.cosines(vector, []) == []
+    in_order = EMBEDDER.embed([chunk.search_text for chunk in exact.chunks()])
+    assert np.array_equal(exact.vectors(), in_order) and np.array_equal(graph.vectors(), in_order)
     graph.close()
 
 

@@ -335,3 +335,15 @@ def test_disk_use_follows_the_corpus(shop: Shop) -> None:
         sizes.append(sum(path.stat().st_size for path in shop.home.rglob("*") if path.is_file()))
     assert sizes[-1] <= 1.2 * sizes[1]
     assert len(list((shop.home / "index").glob("gen-*"))) == 2
+
+
+def test_after_a_rollback_no_number_is_given_again(ingested: Shop) -> None:
+    ingested.write("shipping.md", "# Shipping\n\nParcels leave the house within three days.\n")
+    ingested.ingest()
+    server = Generations(ingested.home)  # looks before and after, not in between
+    before = server.live()
+    assert ingested.generations.rollback() == 1
+    ingested.write("shipping.md", "# Shipping\n\nParcels leave the house within four days.\n")
+    assert ingested.ingest().generation == 3
+    assert server.live() != before
+    assert server.live() == Generations(ingested.home).live()

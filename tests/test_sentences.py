@@ -40,6 +40,14 @@ def test_a_chunk_is_as_near_as_its_nearest_sentence(sentences: Sentences) -> Non
     assert found[0, 0] < 0.7 and found[1, 1] < 0.7
 
 
+def test_each_sentence_has_its_place(sentences: Sentences) -> None:
+    texts = [statements(chunk.text) for chunk in sorted(SHOP, key=lambda chunk: chunk.id)]
+    assert [len(sentences.places(row)) for row in range(3)] == [len(own) for own in texts] == [0, 2, 2]
+    for row, own in enumerate(texts[1:], start=1):
+        vectors = sentences.vectors(np.array(sentences.places(row)))
+        assert vectors.dtype == np.float32 and np.allclose(vectors, EMBEDDER.embed(own), atol=1e-3)
+
+
 def test_rows_may_come_in_any_order_and_without_a_sentence(sentences: Sentences) -> None:
     vector = EMBEDDER.embed(["The lamp weighs 92 g."])
     found = sentences.cosines(vector, np.array([2, 0, 1, 2]))[0]

@@ -17,6 +17,7 @@ from rag.answer.fitted import NAME, Thresholds, read_fitted, shipped
 from rag.answer.flow import collect
 from rag.answer.rank import FEATURES, Candidate
 from rag.answer.units import Unit
+from rag.assistant import Assistant
 from rag.errors import DataError
 from rag.evaluate.gold import Question
 from rag.settings import Settings
@@ -240,7 +241,7 @@ def test_the_assistant_answers_from_where_the_homes_file_says(shop: Settings, li
         shipped(), embedder="hash-64", selector="", thresholds=dict.fromkeys(("en", "zh"), Thresholds(limit, limit, 1.0, limit))
     )
     (shop.home / NAME).write_text(own.as_toml(), encoding="utf-8")
-    assistant = build.Assistant(shop)
+    assistant = Assistant(shop)
     try:
         assert collect(assistant.answer("How much does the Ember lamp weigh?")).rung == rung
     finally:

@@ -28,7 +28,7 @@ PULSE = 0.5  # seconds without an event after which readers are woken, so that t
 
 
 class Assistant(Protocol):
-    """What the page and the API need of rag.build.Assistant."""
+    """What the page and the API need of rag.assistant.Assistant."""
 
     def answer(
         self, question: str, history: History, conversation: str, stopped: Callable[[], bool], chosen: Filter

@@ -93,10 +93,14 @@ def points(sentence: str, source: Source, weights: Points) -> Points:
     total[0] = 1.0
     total[_AT["turned"]] += bool(source.answers and answer(sentence) and answer(sentence) not in source.answers)
     for clause in clauses(sentence):
-        beside = [_points(clause, run, source, before, after) for run, before, after in _runs(source)]
-        if beside:
-            total += min(beside, key=lambda one: float(weights @ one))
+        total += beside(clause, source, weights)
     return total
+
+
+def beside(clause: Clause, source: Source, weights: Points) -> Points:
+    """Shape (len(POINTS),): of one clause, beside the clauses that cost least; zeros if nothing is quoted."""
+    found = [_points(clause, run, source, before, after) for run, before, after in _runs(source)]
+    return min(found, key=lambda one: float(weights @ one), default=np.zeros(len(POINTS)))
 
 
 def carries(sentence: str, chunk: Chunk, start: int, end: int) -> bool:

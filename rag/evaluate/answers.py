@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 import rag
-from rag import build
 from rag.answer.fitted import NAME as FITTED
+from rag.assistant import Assistant
 from rag.errors import ShoptalkError
 from rag.evaluate.baselines import BestSentence, always_refuse
 from rag.evaluate.gold import Question, about, digest, load_gold
@@ -32,7 +32,7 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 class Subject(Protocol):
-    """What is measured: rag.build.Assistant, or a stand-in."""
+    """What is measured: rag.assistant.Assistant, or a stand-in."""
 
     def answer(self, question: str, history: History = ()) -> Iterator[Event]:
         """The events of one turn."""
@@ -56,7 +56,7 @@ def evaluate_answers(
     items = load_gold(gold)[: limit or None]
     settings = on_the_day(settings, gold)
     with tempfile.TemporaryDirectory() as aside:
-        assistant = build.Assistant(settings.model_copy(update={"database_url": f"sqlite:///{aside}/record.sqlite"}))
+        assistant = Assistant(settings.model_copy(update={"database_url": f"sqlite:///{aside}/record.sqlite"}))
         try:
             key = fingerprint(settings, assistant.generation.manifest.digest, assistant.describe()["generator"])
             chunks = list(assistant.generation.store.chunks())

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from rag import build, keeping, loading
 from rag.answer.flow import ANYTHING, answer
@@ -49,6 +50,23 @@ class Change:
     worth_after: float
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Gold questions that the last generation checked answers otherwise than the one before; 0: there was none."""
+
+    before: int = 0
+    changes: tuple[Change, ...] = ()
+
+
+def last_changes(home: Path) -> Changes:
+    """What the last check found; nothing if there was none."""
+    try:
+        told = json.loads((home / CHANGED_FILE).read_text(encoding="utf-8"))
+        return Changes(told["before"], tuple(Change(**change) for change in told["changes"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Changes()
+
+
 class Gate:
     """Lets a generation go live if no metric on the gold questions falls by more than the tolerance."""
 
@@ -83,7 +101,7 @@ class Gate:
             return
         asked = zip(others, old, new, strict=True)
         changes = [change_of(item, was, now) for item, was, now in asked if was[0].text != now[0].text]
-        told = {"from": live.number, "changes": [asdict(change) for change in changes]}
+        told = {"before": live.number, "changes": [asdict(change) for change in changes]}
         write_atomically(self._settings.home / CHANGED_FILE, json.dumps(told, ensure_ascii=False, indent=1))
         by = differences([(was[1], now[1]) for was, now in zip(old, new, strict=True)], self._items)
         if worse := {name: fall for name, fall in by.items() if fall < -self._settings.index.tolerance}:

@@ -14,10 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from rich import box
 from rich.table import Table
 
-from rag import build, loading
+from rag import loading
 from rag.answer.family import FAMILIES, prompt_folder
 from rag.answer.prompt import TUNED
 from rag.answer.reply import FOUND, NONE
+from rag.assistant import Assistant
 from rag.evaluate.answers import Asker, fingerprint, on_the_day, silent
 from rag.evaluate.gold import Question, digest, load_gold
 from rag.evaluate.relay import Relay
@@ -230,7 +231,7 @@ def _ask(
     own = re.sub(r"\W+", "-", name).strip("-")
     with tempfile.TemporaryDirectory() as aside:
         private = settings.model_copy(update={"database_url": f"sqlite:///{aside}/record.sqlite"})
-        assistant = build.Assistant(private, generator)
+        assistant = Assistant(private, generator)
         try:
             key = fingerprint(settings, assistant.generation.manifest.digest, generator.fingerprint)
             asker = NotingAsker(

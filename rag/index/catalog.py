@@ -25,6 +25,7 @@ import numpy as np
 
 from rag.errors import IndexDamaged
 from rag.index.codec import decode, encode, text_hash
+from rag.index.lock import writing
 from rag.index.phrases import rarest
 from rag.index.terms import VERSION, analyze
 from rag.ports import Counts, Terms, Vectors
@@ -58,17 +59,15 @@ class Catalog:
 
     def __init__(self, path: Path) -> None:
         """Opens or makes the file. Raises IndexDamaged if it is not a catalogue."""
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        try:
+        with self._reading():
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(path, timeout=30)
             self._database.execute("PRAGMA journal_mode=WAL")  # a commit is one append, and a kill leaves whole commits
             self._database.execute("PRAGMA synchronous=NORMAL")  # power loss may cost the last batches, never the file
             self._database.execute("PRAGMA secure_delete=ON")  # deleted means gone
             self._database.execute("PRAGMA foreign_keys=ON")
             self._database.executescript(_TABLES)
-        except sqlite3.DatabaseError as error:
-            raise self._damaged(str(error)) from error
 
     def __enter__(self) -> Catalog:
         return self
@@ -210,7 +209,8 @@ class Catalog:
     @contextmanager
     def _reading(self) -> Iterator[None]:
         try:
-            yield
+            with writing(self.path.parent):  # the disk may be what is wrong
+                yield
         except sqlite3.DatabaseError as error:
             raise self._damaged(str(error)) from error
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import chromadb
+import httpx
 import numpy as np
 from chromadb.config import Settings
 from chromadb.errors import NotFoundError
@@ -100,12 +101,13 @@ class ChromaStore:
         encoded = encoded or [encode(chunk) for chunk in chunks]
         for start in range(0, len(chunks), self._batch):
             batch = chunks[start : start + self._batch]
-            self._collection.add(
-                ids=[chunk.id for chunk in batch],
-                embeddings=vectors[start : start + self._batch],
-                documents=[chunk.text for chunk in batch],
-                metadatas=[{"chunk": json} for json in encoded[start : start + self._batch]],
-            )
+            with _answering():
+                self._collection.add(
+                    ids=[chunk.id for chunk in batch],
+                    embeddings=vectors[start : start + self._batch],
+                    documents=[chunk.text for chunk in batch],
+                    metadatas=[{"chunk": json} for json in encoded[start : start + self._batch]],
+                )
 
     def rows(self) -> Iterator[tuple[list[Chunk], Vectors, Ledger]]:
         """Everything as Chroma holds it, page by page: chunks, their vectors, shape (page, dimension), and their hashes."""
@@ -179,6 +181,16 @@ class ChromaStore:
         """All chunks, in the order of their ids. Needs load()."""
         return iter(self._chunks)
 
+    def vectors(self) -> Vectors:
+        """Shape (count, dimension): all vectors, in the order of chunks(); a large index's are read from Chroma. Needs load()."""
+        if self._matrix is not None:
+            return self._matrix
+        pages = [([self._row[chunk.id] for chunk in chunks], vectors) for chunks, vectors, _ in self.rows()]
+        matrix = np.empty((len(self._chunks), pages[0][1].shape[1]), np.float32)
+        for rows, vectors in pages:
+            matrix[rows] = vectors
+        return matrix
+
     def count(self) -> int:
         """Number of chunks."""
         return len(self._chunks) or int(self._collection.count())
@@ -200,6 +212,18 @@ def _connect(folder: Path, place: str) -> ClientAPI:
     except ValueError as error:  # what chromadb raises when no one answers
         raise HomeError(
             expected=f"a Chroma server at {place}", found=str(error), remedy="start it, or correct index.chroma_url"
+        ) from error
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise HomeError(
+            expected="the Chroma server to answer",
+            found=f"that it went away ({error})",
+            remedy="start it and ingest again; the live index stays as it is",
         ) from error
 
 

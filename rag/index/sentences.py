@@ -62,3 +62,11 @@ class Sentences:
             scores = vectors @ self._vectors[wanted].astype(np.float32).T
             best[:, held] = np.maximum.reduceat(scores, firsts, axis=1)
         return best
+
+    def places(self, row: int) -> range:
+        """Where the sentences of a chunk are, in the order of rag.language.statements; `row` as in cosines()."""
+        return range(int(self._starts[row]), int(self._starts[row + 1]))
+
+    def vectors(self, places: Rows) -> Vectors:
+        """Shape (len(places), dimension): of the sentences in these places."""
+        return self._vectors[places].astype(np.float32)

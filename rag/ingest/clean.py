@@ -9,6 +9,7 @@ import unicodedata
 from charset_normalizer import from_bytes
 
 from rag.errors import Unreadable
+from rag.language import seen
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -23,26 +24,14 @@ _SAMPLE = 100_000  # bytes looked at to guess an encoding
 _BINARY_SHARE = 0.05  # control characters above which something is not text
 
 
-def _invisible() -> dict[int, str | None]:
-    """What is dropped or replaced. ZWJ and ZWNJ stay: emoji and Persian need them; so do the marks of Arabic and Hebrew."""
-    drop = [*range(0x00, 0x09), *range(0x0E, 0x20), *range(0x7F, 0xA0)]  # C0 and C1 controls
-    drop += [0x00AD, 0x200B, 0x2060, 0xFEFF]  # soft hyphen, zero-width space, word joiner, byte order mark
-    drop += [*range(0x202A, 0x202F), *range(0x2066, 0x206A)]  # bidirectional overrides, embeddings, isolates
-    drop += [*range(0xD800, 0xE000), *range(0xE0000, 0xE0080)]  # lone surrogates, tag characters
-    table: dict[int, str | None] = dict.fromkeys(drop)
-    table |= dict.fromkeys((0x0B, 0x0C, 0x85, 0x2028, 0x2029), "\n")
-    table |= dict.fromkeys((0xA0, 0x2007, 0x202F), " ")  # no-break spaces: a quote typed by hand must match
-    return table
-
-
-_TABLE = _invisible()
+_SPACES = dict.fromkeys((0x0B, 0x0C, 0x85, 0x2028, 0x2029), "\n") | dict.fromkeys((0xA0, 0x2007, 0x202F), " ")  # to match by hand
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
 def clean(text: str) -> str:
-    """Normal form C, line feeds as line ends, no control, tag, bidirectional or zero-width-space characters."""
+    """Normal form C, line feeds as line ends, plain spaces, and no character that nobody sees."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return unicodedata.normalize("NFC", text.translate(_TABLE))
+    return unicodedata.normalize("NFC", seen(text.translate(_SPACES)))
 
 
 def decode(data: bytes, declared: str | None = None) -> str:

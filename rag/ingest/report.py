@@ -8,7 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Something that was left out. `file` is the path below the corpus folder, with ":row" if only one row is lost."""
+    """Something that was left out. `file` is the path below the corpus folder, with ":row" if only one row is lost and with
+    ":hidden text" if only that is.
+    """
 
     file: str
     reason: str  # expected, found, what to do

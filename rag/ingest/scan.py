@@ -16,7 +16,8 @@ from rag.ingest.site import assets, counted
 
 _LIMIT = 200_000_000  # bytes
 _SILENT = {"thumbs.db", "desktop.ini"}  # what file managers leave behind
-_NO_NAME = ("Cc", "Cs")  # control characters, and bytes that are no text
+_NO_NAME = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control characters, marks that nobody sees, and bytes that are no text
+_JOINING = "\u200c\u200d\u200e\u200f\u061c"  # but Persian, Arabic, Hebrew and emoji need these
 _NEWER = {
     ".doc": ".docx",
     ".xls": ".xlsx",
@@ -112,7 +113,7 @@ def _check(path: Path, root: Path) -> None:
 
 
 def _check_name(path: Path) -> None:
-    if any(unicodedata.category(character) in _NO_NAME for character in path.as_posix()):
+    if any(map(_has_no_form, path.as_posix())):
         raise Unreadable(expected="a file name of visible characters", found=_printable(path), remedy="rename the file")
 
 
@@ -129,6 +130,8 @@ def _check_format(path: Path) -> None:
 
 def _printable(path: Path) -> str:
     """The path with "/" between its parts; what cannot be printed is escaped."""
-    return "".join(
-        ascii(character)[1:-1] if unicodedata.category(character) in _NO_NAME else character for character in path.as_posix()
-    )
+    return "".join(ascii(character)[1:-1] if _has_no_form(character) else character for character in path.as_posix())
+
+
+def _has_no_form(character: str) -> bool:
+    return unicodedata.category(character) in _NO_NAME and character not in _JOINING

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, func, insert, s
 from sqlalchemy.engine import URL, make_url
 
 from rag.errors import DataError
+from rag.language import seen
 from rag.record.tables import conversations, hand_overs, metadata, now, turns, votes
 from rag.types import Answer, History, Outcome
 
@@ -183,8 +184,8 @@ def _touch(connection: Connection, name: str) -> None:
 
 
 def _storable(text: str) -> str:
-    """Without half characters and NUL, which databases refuse."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    """Without half characters and NUL, which databases refuse, and whatever else nobody sees in a list of questions."""
+    return seen(text.encode("utf-8", "replace").decode("utf-8"))
 
 
 def _utc(moment: datetime) -> datetime:

@@ -12,6 +12,7 @@ class Page:
 
     text: str
     meta: Mapping[str, str] = field(default_factory=dict)
+    hidden: int = 0  # characters of text that nobody is meant to see; they are not in `text`
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def read(data: bytes) -> Page:
     meta = {key: value for key, value in (("title", title), ("language", language_code(language))) if value}
     parts = [f"# {title}"] if title else []
     parts += [_chapter(page) for page in chapters if page.text.strip()]
-    return Page("\n\n".join(parts), meta)
+    return Page("\n\n".join(parts), meta, sum(page.hidden for page in chapters))
 
 
 def _root(archive: zipfile.ZipFile) -> str:

@@ -14,6 +14,7 @@ from rag.errors import Unreadable
 from rag.ingest.clean import clean, decode
 from rag.ingest.metadata import KEYS, language_code
 from rag.ingest.readers.content import Page
+from rag.ingest.readers.unseen import drop_unseen, read_styles, without_white_formulas
 from rag.ingest.site import is_web
 from rag.language import HAN
 
@@ -21,7 +22,6 @@ _DROPPED = (
     "script style noscript template nav footer aside form iframe object embed svg canvas video audio button select "
     "textarea input img picture map dialog link meta title"
 ).split()
-_HIDDEN = re.compile(r"display:none|visibility:hidden|font-size:0(?![.\d])|opacity:0(?![.\d])")
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HAN_BREAK = re.compile(f"(?<=[{HAN}，。！？；：、])[ \\t]*\\n\\s*(?=[{HAN}，。！？；：、])")
 _BLANK_LINES = re.compile(r"\n{3,}")
@@ -58,18 +58,21 @@ def convert(markup: str) -> Page:
         raise Unreadable(
             expected="an HTML page", found="markup that cannot be parsed", remedy="open it in a browser and save it again"
         ) from error
-    meta = _meta(soup)
+    meta, styles = _meta(soup), read_styles(soup)
     if _depth(soup) > _DEPTH:
-        return Page(clean(soup.get_text("\n", strip=True)), meta)
+        hidden = drop_unseen(soup, styles)
+        return Page(clean(soup.get_text("\n", strip=True)), meta, hidden)
     name = _line(soup.title) if soup.title else ""
     _drop(soup)
+    hidden = drop_unseen(soup, styles)
     main = _main(soup)
     heading = main.find("h1") or soup.find("h1")
     title = _line(heading) if heading else name
     _tidy(main)
-    lines = clean(_converter.convert_soup(main)).split("\n")
+    markdown, white = without_white_formulas(clean(_converter.convert_soup(main)))
+    lines = markdown.split("\n")
     text = _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines))
-    return Page(text.strip("\n"), {"title": title} | meta)
+    return Page(text.strip("\n"), {"title": title} | meta, hidden + white)
 
 
 _converter = MarkdownConverter(
@@ -126,7 +129,7 @@ def _drop(soup: BeautifulSoup) -> None:
     """Remove what a shopper does not see or what is no content. A header inside the content may hold its heading."""
     unwanted = soup.find_all(_DROPPED)
     unwanted += [tag for tag in soup.find_all("header") if not tag.find_parent(["main", "article"])]
-    unwanted += soup.find_all(_is_hidden)
+    unwanted += soup.find_all(lambda tag: str(tag.get("aria-hidden", "")).casefold() == "true")  # for show: an icon, a copy
     unwanted += _furniture(soup)
     for tag in unwanted:
         tag.extract()
@@ -158,11 +161,6 @@ def _linked(tag: Tag) -> bool:
 
 def _content(tag: Tag) -> bool:
     return tag.name in ("main", "article", "h1") or str(tag.get("role", "")) == "main"
-
-
-def _is_hidden(tag: Tag) -> bool:
-    style = "".join(str(tag.get("style", "")).casefold().split())
-    return tag.has_attr("hidden") or str(tag.get("aria-hidden", "")).casefold() == "true" or bool(_HIDDEN.search(style))
 
 
 def _main(soup: BeautifulSoup) -> Tag:
