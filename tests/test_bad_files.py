@@ -26,7 +26,7 @@ attribute.html columns.csv comments.html cues.srt deep.html file.epub file.html 
 links.md million-cells.xlsx no-root.pdf outline.pdf previous.pdf quotes.md server.epub server.html size.pdf stars.md yaml.md
 """.split()  # harmless to these readers, so they may be read
 DRIVER = """
-import json, os, resource, time
+import json, os, threading, time
 from contextlib import contextmanager
 from pathlib import Path
 from rag import __main__, build
@@ -36,13 +36,25 @@ from rag.ingest import flow
 took, grown = {}, {}
 real = flow.reading_apart
 
-def megabytes(name):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(name)) / 1000
+def megabytes(name, process="self"):
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024 / 1e6
+
+peak, done = [0], threading.Event()
+
+def watch(desk):  # the peak that the system tells of dead children holds that of the process they were forked from
+    while not done.wait(0.02):
+        try:
+            process = desk._child._process.pid
+            if b"rag.ingest.worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+                peak[0] = max(peak[0], megabytes("VmPeak", process))
+        except (AttributeError, OSError, StopIteration):
+            pass
 
 @contextmanager
 def measured():
     with real() as read:
+        threading.Thread(target=watch, args=[read.__self__], daemon=True).start()
         def timed(path, id):
             Path("/proc/self/clear_refs").write_text("5")  # the peak is the present
             before, started = megabytes("VmRSS"), time.monotonic()
@@ -51,8 +63,8 @@ def measured():
             finally:
                 took[id], grown[id] = time.monotonic() - started, megabytes("VmHWM") - before
         yield timed
-    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
-    Path(os.environ["FIGURES"]).write_text(json.dumps({"took": took, "grown": grown, "child": child}))
+    done.set()
+    Path(os.environ["FIGURES"]).write_text(json.dumps({"took": took, "grown": grown, "child": peak[0]}))
 
 flow.reading_apart = measured
 build.build_embedder = lambda settings: HashEmbedder(256)
@@ -93,7 +105,7 @@ def test_bad_files_cost_only_themselves(tmp_path: Path) -> None:
     )
     assert slowest[0][1] <= SECONDS
     assert grown[0][1] <= PARENT
-    assert measured["child"] <= CHILD + 60, "with the interpreter that it starts from"
+    assert 100 < measured["child"] <= CHILD + 60, "addresses, those of the interpreter that it starts as included"
     chunks = Generations(tmp_path / "home").open("hash-256").store.chunks()
     texts = "\n".join(chunk.text for chunk in chunks)
     assert all(said_in(name) in texts for name in good)

@@ -54,14 +54,14 @@ class Limits:
     """What reading one file may take. Memory is limited by the child: worker.MEGABYTES."""
 
     seconds: float = 15
-    seconds_per_megabyte: float = 0.5  # of the file: a thick manual is no attack
+    seconds_per_megabyte: float = 0.5  # of the file from the sixth one on: a thick manual is no attack
     most_seconds: float = 60
     most_with_pictures: float = 600  # recognizing text in one adds worker.PICTURE_SECONDS
     output: int = 64_000_000  # bytes
 
     def time(self, size: int) -> float:
         """Seconds for a file of `size` bytes."""
-        return min(self.most_seconds, self.seconds + self.seconds_per_megabyte * size / 1_000_000)
+        return min(self.most_seconds, self.seconds + self.seconds_per_megabyte * max(0, size / 1_000_000 - 5))
 
 
 @contextmanager
