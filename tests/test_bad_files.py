@@ -29,7 +29,7 @@ DRIVER = """
 import json, os, threading, time
 from contextlib import contextmanager
 from pathlib import Path
-from rag import __main__, build
+from rag import __main__, build, loading
 from rag.fakes import HashEmbedder
 from rag.ingest import flow
 
@@ -67,7 +67,7 @@ def measured():
     Path(os.environ["FIGURES"]).write_text(json.dumps({"took": took, "grown": grown, "child": peak[0]}))
 
 flow.reading_apart = measured
-build.build_embedder = lambda settings: HashEmbedder(256)
+build.build_embedder = loading.build_embedder = lambda settings: HashEmbedder(256)
 __main__.main()
 """
 
