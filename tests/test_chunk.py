@@ -238,3 +238,17 @@ def test_runs_of_empty_lines_between_pieces_lose_nothing() -> None:
     entry = Entry("p1", Kind.PASSAGE, "", text)
     chunks = chunk(Document("corpus.jsonl", "", "", Facets(), "0" * 64, (entry,)), count, 60, 0)
     assert " ".join(piece.text for piece in chunks).split() == text.split()
+
+
+def test_what_every_chunk_would_repeat_has_a_size() -> None:
+    rows = "\n".join(f"|{'a|' * 2000}" for _ in range(20))
+    long = f"# {'lamp ' * 2000}\n\n" + "It shines. It lasts.\n\n" * 500 + f"|{'column|' * 2000}\n|{'-|' * 2000}\n{rows}"
+    chunks = cut(long, tokens=160)
+    assert max(len(piece.search_text) for piece in chunks) < 4000
+    assert any("lamp lamp" in piece.text for piece in chunks), "a heading that long is text"
+
+
+def test_a_page_that_repeats_itself_is_kept_fifty_times() -> None:
+    chunks = cut(f"## A\n\n{sentences('lamp', 2)}\n\n" * 300)
+    assert len(chunks) == 50
+    assert [piece.ordinal for piece in chunks] == list(range(50))

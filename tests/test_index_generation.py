@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -439,3 +439,14 @@ def test_vectors_are_exact_in_chroma(home: Path) -> None:
     for chunks, vectors, _ in store.rows():
         assert np.array_equal(vectors, EMBEDDER.embed([chunk.search_text for chunk in chunks]))
     store.close()
+
+
+def test_vectors_that_differ_by_rounding_stand_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = EMBEDDER.embed(["lamp"])[0]
+
+    def nearly(self: HashEmbedder, texts: Sequence[str]) -> np.ndarray:
+        turned = np.stack([base + np.float32(n % 7) * np.float32(3e-7) for n, _ in enumerate(texts)])
+        return np.asarray(turned / np.linalg.norm(turned, axis=1, keepdims=True), np.float32)
+
+    monkeypatch.setattr(HashEmbedder, "embed", nearly)
+    assert publish(Generations(tmp_path), [make(n) for n in range(40)]).count == 40

@@ -176,3 +176,13 @@ def test_html_meant_to_hang(tmp_path: Path, markup: str) -> None:
 
 def test_html_without_text(tmp_path: Path) -> None:
     rejects(tmp_path, "a.html", "<html><body><script>x</script></body></html>", "found a page without text")
+
+
+def test_a_page_that_would_take_minutes_to_cut_is_refused(tmp_path: Path) -> None:
+    rejects(tmp_path, "long.txt", "lamp " * 400_001, "at most 2,000,000 characters; found 2,000,005; split the file")
+    rejects(tmp_path, "headings.md", "# a\n" * 20_002, "at most 20,000 headings; found 20,001")
+    rejects(tmp_path, "tags.html", "<b>" * 400_001, "at most 400,000 tags; found 400,001")
+
+
+def test_a_title_is_one_line_of_a_page(tmp_path: Path) -> None:
+    assert page(tmp_path, "title.md", "# " + "lamp " * 1000).title == ("lamp " * 60)[:300]

@@ -264,3 +264,10 @@ def test_excel_with_a_stray_cell(tmp_path: Path) -> None:
 def test_excel_that_is_none(tmp_path: Path, content: bytes, reason: str) -> None:
     with pytest.raises(Unreadable, match=reason):
         table(tmp_path, "a.xlsx", content)
+
+
+def test_lines_that_are_no_rows_come_to_an_end(tmp_path: Path) -> None:
+    path = tmp_path / "no.jsonl.gz"
+    path.write_bytes(gzip.compress(b"[]\n" * 100_001))
+    with pytest.raises(Unreadable, match="found more than 100,000 lines that are no rows; .* found a list"):
+        read(path, path.name)

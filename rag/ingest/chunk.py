@@ -24,10 +24,13 @@ _SEPARATORS = [
     r"\n",
     r"[,;:，、：]\s?",
     r"\s",
+    r"\S{24}",  # of what has no end: far faster than one by one
     "",
 ]
 _TABLE = re.compile(r"^([ \t]*\|.*)\n[ \t]*\|[ \t:|-]+$", re.MULTILINE)  # its header's line
+_REPEATS = 50  # of one piece in one document: vectors that are equal by the thousand hide others from Chroma's graph
 _SMALL = 8  # a piece below an eighth of the budget joins a neighbour
+_LABEL = 1000  # characters of a heading, or of a table's columns, above which it is not repeated for every chunk below
 _LEAST = 16  # tokens left for text, however long the headings are
 _CHARACTERS = 12  # per token: a word that no tokenizer knows counts as one token, however long
 
@@ -80,17 +83,19 @@ def _named(document: Document, pieces: Iterable[tuple[Entry | None, tuple[str, .
     """The pieces as chunks; the id says what stands in one, so it survives changes elsewhere in the document."""
     chunks: list[Chunk] = []
     repeats: dict[str, int] = {}
-    for ordinal, (entry, headings, text) in enumerate(pieces):
+    for entry, headings, text in pieces:
         key = entry.key if entry else ""
         name = hashlib.sha256("\x1f".join((key, *headings, text)).encode()).hexdigest()[:12]
         repeats[name] = repeats.get(name, 0) + 1
+        if repeats[name] > _REPEATS:
+            continue
         again = f"-{repeats[name]}" if repeats[name] > 1 else ""
         chunks.append(
             Chunk(
                 id=f"{document.id}#{name}{again}",
                 document=document.id,
                 entry=key,
-                ordinal=ordinal,
+                ordinal=len(chunks),
                 kind=entry.kind if entry else Kind.PAGE,
                 title=(entry.title if entry else "") or document.title,
                 headings=headings,
@@ -171,7 +176,8 @@ def _open_table(text: str, columns: str) -> str:
 
 
 def _columns(row: str) -> str:
-    return " | ".join(cell.strip() for cell in row.strip().strip("|").split("|"))
+    columns = " | ".join(cell.strip() for cell in row.strip().strip("|").split("|"))
+    return columns if len(columns) <= _LABEL else ""
 
 
 def _below_title(headings: tuple[str, ...], title: str) -> tuple[str, ...]:
@@ -195,7 +201,7 @@ def _sections(text: str) -> list[Span]:
         for i, content in enumerate(block.page_content.split("\n")):
             while "".join(filter(str.isprintable, lines[at].strip())) != content:
                 at += 1
-            if i == 0 and _HEADING_LINE.match(content):
+            if i == 0 and len(content) <= _LABEL and _HEADING_LINE.match(content):
                 starts.append((at, tuple(_plain(block.metadata[key]) for key in sorted(block.metadata))))
             at += 1
     sections: list[Span] = []

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.errors import CorpusEmpty, ModelFailed, Unreadable
-from rag.ingest.read import read
+from rag.ingest.apart import reading_apart
 from rag.ingest.report import IngestReport, Rejection
 from rag.ingest.scan import scan
 from rag.language import statements
@@ -20,7 +20,7 @@ from rag.ports import Catalog, Counts, Embedder, Library, Progress, Vectors
 from rag.types import Chunk, Document, Manifest, Recipe
 
 log = logging.getLogger(__name__)
-VERSION = 6  # raise it when reading or chunking makes other chunks of the same file
+VERSION = 7  # raise it when reading or chunking makes other chunks of the same file
 BATCH = 256  # texts embedded between two commits
 WINDOW = 4096  # chunks in memory at once, and no document cut in two
 Check = Callable[[Manifest | None, Manifest], None]  # what is live, and what is to be
@@ -137,15 +137,16 @@ def _windows(
 ) -> Iterator[list[Read]]:
     """Documents with their chunks until there are WINDOW of them, again and again; files that cannot be read go to `rejected`."""
     window: list[Read] = []
-    for done, (id, path) in enumerate(files, 1):
-        try:
-            window.append(cut(read(path, id), recipe, embedder))
-        except Unreadable as error:
-            rejected.append(Rejection(id, str(error)))
-        progress("read", done, len(files))
-        if sum(len(chunks) for _, chunks, _ in window) >= WINDOW or done == len(files):
-            yield window
-            window = []
+    with reading_apart() as read:
+        for done, (id, path) in enumerate(files, 1):
+            try:
+                window.append(cut(read(path, id), recipe, embedder))
+            except Unreadable as error:
+                rejected.append(Rejection(id, str(error)))
+            progress("read", done, len(files))
+            if sum(len(chunks) for _, chunks, _ in window) >= WINDOW or done == len(files):
+                yield window
+                window = []
 
 
 def cut(document: Document, recipe: Recipe, embedder: Embedder) -> Read:

@@ -39,6 +39,8 @@ READERS = {
     ".tiff": "image",
     ".gif": "image",
 }
+_CHARACTERS, _HEADINGS = 2_000_000, 20_000  # of one page, more than a thousand printed ones: cutting it takes seconds
+_TITLE = 300  # characters: every chunk repeats it
 _HIDDEN = (
     "hidden text: expected text that shoppers can see; found {:,} characters that styles or markup hide, which are left out; "
     "show them on the page if they belong to it"
@@ -79,9 +81,12 @@ def _content(data: bytes, suffix: str) -> Content:
 def _page(page: Page, id: str, digest: str, url: str) -> Document:
     if not page.text.strip():
         raise _nothing("a page whose text is all hidden" if page.hidden else "a page without text")
+    for most, what, found in ((_CHARACTERS, "characters", len(page.text)), (_HEADINGS, "headings", page.text.count("\n#"))):
+        if found > most:
+            raise Unreadable(expected=f"at most {most:,} {what}", found=f"{found:,}", remedy="split the file")
     if url and not is_web(url):
         raise Unreadable(expected="url as https://shop.example/page", found=repr(url[:100]), remedy="correct url")
-    title = page.meta.get("title") or _heading(page.text) or _spoken(id)
+    title = (page.meta.get("title") or _heading(page.text) or _spoken(id))[:_TITLE]
     about = facets(page.meta, page.text)
     rejected = (_HIDDEN.format(page.hidden),) if page.hidden else ()
     return Document(id, title, page.text, about, digest, of_page(page.text, title, about), rejected, url)

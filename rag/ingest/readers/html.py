@@ -27,6 +27,7 @@ _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HAN_BREAK = re.compile(f"(?<=[{HAN}，。！？；：、])[ \\t]*\\n\\s*(?=[{HAN}，。！？；：、])")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _DEPTH = 100  # deeper nesting is no layout; such a page is read as plain text
+_TAGS = 400_000  # a kilobyte each once parsed
 _LEAST = 40  # characters of content; a page with less keeps what surrounds it
 _ROLES = {"navigation", "banner", "contentinfo", "complementary", "search", "dialog", "alertdialog", "menubar"}
 _BLOCKS = {"div", "section", "ul", "ol", "p", "span"}
@@ -50,6 +51,8 @@ def read(data: bytes) -> Page:
 
 def convert(markup: str) -> Page:
     """The same for markup in hand."""
+    if (tags := markup.count("<")) > _TAGS:
+        raise Unreadable(expected=f"at most {_TAGS:,} tags", found=f"{tags:,}", remedy="split the page")
     try:
         soup = BeautifulSoup(_closed(markup), "html.parser")
     except (ParserRejectedMarkup, AssertionError) as error:

@@ -14,7 +14,8 @@ from rag.ingest.readers.cells import header
 from rag.ingest.readers.content import Record, Sheet
 
 _LINE = 1_000_000  # bytes of the longest row
-_TOTAL = 2_000_000_000  # bytes after unpacking
+_TOTAL = 500_000_000  # bytes after unpacking
+_REJECTED = 100_000  # rows: with more, it is another format
 
 
 def read(data: bytes) -> tuple[Sheet, ...]:
@@ -29,6 +30,9 @@ def read(data: bytes) -> tuple[Sheet, ...]:
             found = _parse(line)
             if isinstance(found, str):
                 rejected.append(f"{number}: {found}")
+                if len(rejected) > _REJECTED:
+                    reason = f"more than {_REJECTED:,} lines that are no rows; the last: {found}"
+                    raise Unreadable(expected="JSON lines", found=reason, remedy="make it again")
             elif found is not None:
                 labels |= {header(key): key for key in found}
                 records.append(Record(number, {header(key): value for key, value in found.items()}))
@@ -45,7 +49,7 @@ def _lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[int, bytes | Non
         total += len(line)
         fits = len(line) <= _LINE
         yield number, line if fits else None
-        while not fits and line and not line.endswith(b"\n"):
+        while not fits and line and not line.endswith(b"\n") and total <= _TOTAL:
             line = stream.readline(_LINE)
             total += len(line)
         if total > _TOTAL:

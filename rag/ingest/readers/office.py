@@ -14,7 +14,7 @@ from rag.errors import Unreadable
 from rag.ingest.clean import clean
 from rag.ingest.metadata import KEYS
 
-_TEXT = 100_000_000  # bytes of XML after unpacking
+_TEXT = 50_000_000  # bytes of XML and HTML after unpacking
 _TOTAL = 500_000_000  # bytes of everything
 _OLD = b"\xd0\xcf\x11\xe0"  # the container of .doc, .xls and of encrypted files
 _PROPERTIES = "docProps/core.xml"
@@ -35,7 +35,7 @@ def unpack(data: bytes, kind: str) -> zipfile.ZipFile:
         )
     with parsing(kind):
         archive = zipfile.ZipFile(io.BytesIO(data))
-    for what, endings, limit in (("text", (".xml", ".rels"), _TEXT), ("content", "", _TOTAL)):
+    for what, endings, limit in (("text", (".xml", ".rels", ".opf", ".xhtml", ".html", ".htm"), _TEXT), ("content", "", _TOTAL)):
         size = sum(item.file_size for item in archive.infolist() if item.filename.endswith(endings))
         if size > limit:
             raise Unreadable(
@@ -52,7 +52,7 @@ def parsing(kind: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
-    except Unreadable:
+    except (Unreadable, MemoryError):
         raise
     except Exception as error:  # on damaged files the parsers raise anything: zlib.error, AssertionError, SyntaxError ...
         found = f"a damaged file or another format ({str(error)[:80]})"

@@ -19,12 +19,14 @@ from rag.errors import Unreadable
 from rag.ingest.clean import clean
 from rag.ingest.readers.columns import CJK, Line, lines, width
 from rag.ingest.readers.content import Page
+from rag.ingest.readers.effort import expect
 from rag.ingest.readers.office import described, parsing
 from rag.language import detect
 from rag.types import Language
 from rag.wording import say
 
 _PAGES = 3000  # more is no shop document
+_SECONDS = 2  # that a page may take; most take a tenth of one
 _LARGER = 1.12  # a heading's size against the body's
 _HEADING_LENGTH = 100
 _FULL = 0.85  # of the longest line: a line with the next word added is then taken as wrapped
@@ -73,6 +75,7 @@ def _unlock(reader: PdfReader) -> None:
 
 
 def _lines(page: Any) -> list[Line]:  # noqa: ANN401 - pdfplumber ships no types
+    expect(_SECONDS)
     try:
         return lines(page)
     finally:

@@ -14,12 +14,14 @@ import numpy as np
 from PIL import Image
 
 from rag.errors import ModelMissing
+from rag.ingest.readers.effort import expect
 
 _MODELS = {"Det": "PP-OCRv6_det_small.onnx", "Rec": "PP-OCRv6_rec_small.onnx"}
 _SIDE = 2000  # pixels of the longer side that is searched for text
 _LEAST = 736  # ... and at least so many, so that small print is found
 _SURE = 0.6  # below this a line is more likely a pattern than text
 _READS_WELL = 0.8  # mean score of a picture that stands upright; upside down it is 0.55 to 0.75
+SECONDS = 10  # that one look at a picture may take
 _threads = 0
 
 
@@ -46,6 +48,11 @@ def limit(threads: int) -> None:
     _threads = threads
 
 
+def threads() -> int:
+    """What limit() was told."""
+    return _threads
+
+
 def recognize(picture: Image.Image) -> list[Box]:
     """The lines in an RGB picture, in no particular order. One that lies on its side or upside down is turned."""
     pages = {0: _read(picture)}
@@ -61,6 +68,7 @@ Quad = tuple[Any, str, float]  # corners, shape (4, 2), from the top left clockw
 
 
 def _read(picture: Image.Image) -> list[Quad]:
+    expect(SECONDS, models=True)
     pixels = np.asarray(picture)[:, :, ::-1]  # the models know blue, green, red
     found = _engine(_threads)(pixels)
     return [] if found.boxes is None else list(zip(found.boxes, found.txts, found.scores, strict=True))
