@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -78,6 +79,12 @@ def slow_embedder(settings: Settings) -> Slow:
 class Failing(HashEmbedder):
     def embed(self, texts: Sequence[str]) -> Vectors:
         raise ModelFailed(expected="vectors", found=f"a failure at {texts[0]}", remedy="use another model")
+
+
+class Deadly(HashEmbedder):
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return super().embed(texts)
 
 
 def live(settings: Settings) -> Manifest:
@@ -159,6 +166,16 @@ def test_what_stands_in_the_way_is_told_as_on_one_machine(head: str, tmp_path: P
     with cluster.connected(head, HashEmbedder, 1) as steps:
         with pytest.raises(ClusterFailed, match=r"expected Shoptalk .* \(chunks 999\) .* on every node; found Shoptalk .*"):
             list(steps.embed([["b"]]))
+
+
+@pytest.mark.slow
+def test_what_kills_every_process_ends_the_ingest(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "RETRIES", 2)
+    with (
+        cluster.connected(head, Deadly, 1) as steps,
+        pytest.raises(ClusterFailed, match="to read, chunk and embed; found .*Actor"),
+    ):
+        list(steps.embed([["b"]]))
 
 
 @pytest.mark.slow

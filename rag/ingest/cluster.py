@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Step = Callable[[LocalSteps, Any], Any]  # one item's
 CONNECT = 10  # seconds
 SLICE = 256_000_000  # bytes of files read at a time
+RETRIES = 50  # of what was lost, some of them on a node not yet known to be dead; what kills every process ends the ingest
 BLOCKS = 4_000  # that the items are dealt out in, at most: what is lost with a node is done again by the block
 
 
@@ -103,6 +104,7 @@ class RaySteps:
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=self._cores,
+            max_task_retries=RETRIES,
             compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=workers, max_size=workers),
         )
         try:
@@ -114,7 +116,7 @@ class RaySteps:
         except ray.exceptions.RayError as error:
             raise ClusterFailed(
                 expected=f"the cluster at {self._address} to read, chunk and embed",
-                found=str(error).strip().splitlines()[-1],
+                found=f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}",
                 remedy="see the logs of its nodes, then run it again: what was embedded is kept, the live index is as it was",
             ) from error
 
@@ -193,7 +195,7 @@ def _table(items: Mapping[int, Any]) -> Table:
     import pyarrow
 
     packed = pyarrow.array([pickle.dumps(item) for item in items.values()], pyarrow.binary())
-    return pyarrow.table({"at": pyarrow.array(items, pyarrow.int64()), "packed": packed})
+    return pyarrow.table({"at": pyarrow.array(list(items), pyarrow.int64()), "packed": packed})
 
 
 def _rows(table: Table) -> list[tuple[int, Any]]:
