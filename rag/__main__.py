@@ -41,6 +41,7 @@ app.add_typer(upkeep)
 def ingest(
     corpus: Corpus = None,
     force: Annotated[bool, typer.Option("--force", help="Go live whatever the gold questions say")] = False,
+    cluster: Annotated[str, typer.Option(metavar="HOST:PORT", help="Read, chunk and embed on this Ray cluster")] = "",
     home: Home = None,
     as_json: Json = False,
 ) -> None:
@@ -50,7 +51,7 @@ def ingest(
     chosen = load(corpus=corpus, home=home)
     embedder = loading.build_embedder(chosen)
     with progress_bar() as progress:
-        report = build.run_ingest(chosen, progress, embedder, Gate(chosen, embedder, force))
+        report = build.run_ingest(chosen, progress, embedder, Gate(chosen, embedder, force), cluster)
     if as_json:
         print(json.dumps(report.as_dict(), ensure_ascii=False, indent=2))
     else:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from rag.types import Filter, Manifest
 if TYPE_CHECKING:
     from rag.answer.parts import Parts
     from rag.index.opened import Generation
+    from rag.ingest.flow import Steps
     from rag.ingest.report import IngestReport
     from rag.retrieve.search import Search
 
@@ -38,10 +40,12 @@ def run_ingest(
     progress: Progress = lambda stage, done, total: None,
     embedder: Embedder | None = None,
     check: Callable[[Manifest | None, Manifest], None] = lambda live, new: None,
+    cluster: str = "",
 ) -> IngestReport:
-    """Bring the live index up to date with settings.corpus, by `embedder` if one is at hand.
+    """Bring the live index up to date with settings.corpus, by `embedder` if one is at hand; on a Ray cluster if named.
 
-    `check` is told what is live and what is to be, and raises to prevent it. Raises CorpusEmpty, HomeBusy, ModelMissing.
+    `check` is told what is live and what is to be, and raises to prevent it. Raises CorpusEmpty, HomeBusy, ModelMissing,
+    ClusterFailed.
     """
     from rag.index.catalog import Catalog
     from rag.ingest.flow import Chunking, ingest
@@ -49,9 +53,24 @@ def run_ingest(
 
     recognize.limit(settings.models.threads)
     chunking = Chunking(settings.chunk.tokens, settings.chunk.overlap)
-    with Catalog(settings.home / CATALOG) as catalog:
+    with cluster_steps(settings, cluster) as steps, Catalog(settings.home / CATALOG) as catalog:
         embedder = embedder or build_embedder(settings)
-        return ingest(settings.corpus, build_generations(settings), catalog, embedder, chunking, progress, check)
+        return ingest(settings.corpus, build_generations(settings), catalog, embedder, chunking, progress, check, steps)
+
+
+def cluster_steps(settings: Settings, address: str) -> AbstractContextManager[Steps | None]:
+    """A block with what reads, chunks and embeds on the cluster; without an address the one that ingests does it itself.
+
+    Nodes are sent the models' settings, no secrets; each of their processes has `models.threads` cores, or one.
+    """
+    if not address:
+        return nullcontext()
+    from rag.ingest.cluster import connected
+
+    cores = settings.models.threads or 1
+    models = settings.models.model_copy(update={"threads": cores, "api_key": ""})
+    shipped = settings.model_copy(update={"models": models, "database_url": ""})
+    return connected(address, partial(build_embedder, shipped), cores)
 
 
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:

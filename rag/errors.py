@@ -4,6 +4,7 @@ ShoptalkError
 ├── SettingsError       a setting is unknown, misspelt or out of range
 ├── ModelMissing        the weights a setting names are nowhere on this machine
 ├── ModelFailed         a model was found but raised, hung or returned nothing usable
+├── ClusterFailed       the cluster that ingest should run on cannot be reached, or cannot do it
 ├── DataError           a file the user handed over is not in the form asked for
 │   ├── CorpusEmpty     a corpus folder holds nothing that can be read
 │   ├── WrongFilter     a filter names a field there is not, or a value that no chunk has
@@ -21,6 +22,11 @@ ShoptalkError
     └── HomeBusy        another process owns the home
 """
 
+from __future__ import annotations
+
+import copyreg
+from typing import Any
+
 
 class ShoptalkError(Exception):
     """An error a person can act on: what was expected, what was found, what to do."""
@@ -28,6 +34,10 @@ class ShoptalkError(Exception):
     def __init__(self, *, expected: str, found: str, remedy: str) -> None:
         self.expected, self.found, self.remedy = expected, found, remedy
         super().__init__(f"expected {expected}; found {found}; {remedy}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled without a second call of __init__, which takes no positional arguments."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class SettingsError(ShoptalkError):
@@ -40,6 +50,10 @@ class ModelMissing(ShoptalkError):
 
 class ModelFailed(ShoptalkError):
     """A model was found but raised, hung or returned nothing usable."""
+
+
+class ClusterFailed(ShoptalkError):
+    """The cluster that ingest should run on cannot be reached, or cannot do it."""
 
 
 class DataError(ShoptalkError):

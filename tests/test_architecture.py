@@ -40,6 +40,8 @@ DOORS = {
     "gradio": {"ui/"},
     "rapidocr": {"rag/ingest/readers/recognize.py"},
     "onnxruntime": {"rag/ingest/readers/recognize.py"},
+    "ray": {"rag/ingest/cluster.py"},
+    "pyarrow": {"rag/ingest/cluster.py"},
 }
 
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import chromadb
 import indexing
 import pytest
+from machines import chroma_server, free_port
 
 from rag.errors import HomeError, IndexDamaged, IndexMismatch
 from rag.fakes import HashEmbedder
@@ -23,25 +20,10 @@ EMBEDDER = HashEmbedder(32)
 RECIPE = Recipe(EMBEDDER.fingerprint, 32, 160, 0, 1, "", "")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    port = free_port()
-    command = [str(Path(sys.executable).with_name("chroma")), "run", "--host", "127.0.0.1", "--port", str(port), "--path"]
-    process = subprocess.Popen([*command, str(tmp_path_factory.mktemp("server"))], stdout=subprocess.DEVNULL)
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
+    with chroma_server(tmp_path_factory.mktemp("server")) as url:
+        yield url
 
 
 def publish(generations: Generations, numbers: range) -> Manifest:

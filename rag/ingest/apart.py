@@ -39,7 +39,7 @@ from rag.ingest.worker import (
 )
 from rag.types import Document, Entry
 
-Read = Callable[[Path, str], Document]  # path and id, as rag.ingest.read.read; raises Unreadable
+ReadFile = Callable[[Path, str], Document]  # path and id, as rag.ingest.read.read; raises Unreadable
 
 COMMAND = (sys.executable, "-B", "-m", "rag.ingest.worker")
 _START = 60  # seconds that a child may take before its first file
@@ -64,7 +64,7 @@ class Limits:
 
 
 @contextmanager
-def reading_apart(limits: Limits | None = None, command: Sequence[str] = COMMAND) -> Iterator[Read]:
+def reading_apart(limits: Limits | None = None, command: Sequence[str] = COMMAND) -> Iterator[ReadFile]:
     """Give a function that reads as rag.ingest.read.read does; no process is started before the first file.
 
     It raises Unreadable for what the child could not read or did not survive, ShoptalkError where no child can be started.

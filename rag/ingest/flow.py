@@ -6,13 +6,15 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from rag.errors import CorpusEmpty, ModelFailed, Unreadable
-from rag.ingest.apart import reading_apart
+from rag.ingest.apart import ReadFile, reading_apart
 from rag.ingest.report import IngestReport, Rejection
 from rag.ingest.scan import scan
 from rag.language import statements
@@ -44,6 +46,41 @@ class Found:
     rejected: tuple[Rejection, ...]
 
 
+class Steps(Protocol):
+    """Who reads, cuts and embeds: this process, or others for it. Both make the same bits."""
+
+    @property
+    def windows(self) -> int:
+        """How many windows to hand over for embedding at a time."""
+
+    def cut(self, found: Found, recipe: Recipe) -> Iterator[Read | Rejection]:
+        """What becomes of every file, in their order. Raises ModelFailed, ClusterFailed."""
+
+    def embed(self, batches: Sequence[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
+        """Every batch with its vectors, in any order. Raises ModelFailed, ClusterFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSteps:
+    """In this process, one after the other; `read` as reading_apart() gives it."""
+
+    embedder: Embedder
+    read: ReadFile
+    windows: int = 1
+
+    def cut(self, found: Found, recipe: Recipe) -> Iterator[Read | Rejection]:
+        """See Steps."""
+        for id, path in found.files:
+            try:
+                yield cut(self.read(path, id), recipe, self.embedder)
+            except Unreadable as error:
+                yield Rejection(id, str(error))
+
+    def embed(self, batches: Sequence[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
+        """See Steps."""
+        return ((batch, self.embedder.embed(batch)) for batch in batches)
+
+
 def unchecked(live: Manifest | None, new: Manifest) -> None:
     """What lets every new generation go live."""
 
@@ -60,15 +97,15 @@ def ingest(
     chunking: Chunking,
     progress: Progress = silent,
     check: Check = unchecked,
+    steps: Steps | None = None,
 ) -> IngestReport:
-    """Bring the live index up to date with a corpus folder.
+    """Bring the live index up to date with a corpus folder, by LocalSteps unless told otherwise.
 
-    A kill at any instant leaves the old generation live, and what was read and embedded stays in the catalogue. Files that
-    cannot be read are reported and left out. Raises CorpusEmpty if none can be, HomeBusy, ModelFailed, IndexDamaged, and what
-    `check` raises to keep a generation from going live; the old one stays.
+    A kill at any instant leaves the old generation live, and what was embedded in the catalogue. Raises CorpusEmpty if no file
+    can be read (else they are reported), HomeBusy, ModelFailed, IndexDamaged, and what `check` raises to keep the old one live.
     """
     started = time.monotonic()
-    with generations.lock("ingest"):
+    with generations.lock("ingest"), reading_apart() as read:
         generations.prune()  # a dead ingest may have left something
         found = look(corpus)
         recipe = _recipe(embedder, chunking, generations)
@@ -76,7 +113,7 @@ def ingest(
         if live and (live.recipe, live.sources) == (recipe, found.sources) and generations.is_sound():
             catalog.prune(generations.kept())
             return _unchanged(live, time.monotonic() - started)
-        held, rejected, embedded = fill(found, catalog, recipe, embedder, progress)
+        held, rejected, embedded = fill(found, catalog, recipe, steps or LocalSteps(embedder, read), progress)
         if not held:
             raise _nothing(corpus, rejected)
         with generations.start(recipe) as draft:
@@ -113,7 +150,7 @@ def look(corpus: Path) -> Found:
 
 
 def fill(
-    found: Found, catalog: Catalog, recipe: Recipe, embedder: Embedder, progress: Progress
+    found: Found, catalog: Catalog, recipe: Recipe, steps: Steps, progress: Progress
 ) -> tuple[dict[str, str], tuple[Rejection, ...], int]:
     """Read, cut and embed what the catalogue does not hold yet, a window of documents at a time.
 
@@ -122,31 +159,32 @@ def fill(
     """
     known = catalog.known(recipe, found.sources)
     held = {id: found.sources[id] for id, _ in found.files if id in known}
-    unread = [(id, path) for id, path in found.files if id not in known]
+    unread = replace(found, files=tuple((id, path) for id, path in found.files if id not in known))
     rejected = list(found.rejected)
     embedded = 0
-    for window in _windows(unread, recipe, embedder, rejected, progress):
-        embedded += embed_missing([text for _, _, texts in window for text in texts], catalog, embedder, progress)
-        catalog.keep(recipe, window)
-        held |= {document.id: document.digest for document, _, _ in window}
+    windows = _windows(unread, recipe, steps, rejected, progress)
+    while group := list(islice(windows, steps.windows)):
+        wanted = [[text for _, _, texts in window for text in texts] for window in group]
+        embedded += embed_missing(wanted, catalog, recipe, steps, progress)
+        for window in group:
+            catalog.keep(recipe, window)
+            held |= {document.id: document.digest for document, _, _ in window}
     return held, tuple(rejected), embedded
 
 
-def _windows(
-    files: Sequence[tuple[str, Path]], recipe: Recipe, embedder: Embedder, rejected: list[Rejection], progress: Progress
-) -> Iterator[list[Read]]:
+def _windows(unread: Found, recipe: Recipe, steps: Steps, rejected: list[Rejection], progress: Progress) -> Iterator[list[Read]]:
     """Documents with their chunks until there are WINDOW of them, again and again; files that cannot be read go to `rejected`."""
     window: list[Read] = []
-    with reading_apart() as read:
-        for done, (id, path) in enumerate(files, 1):
-            try:
-                window.append(cut(read(path, id), recipe, embedder))
-            except Unreadable as error:
-                rejected.append(Rejection(id, str(error)))
-            progress("read", done, len(files))
-            if sum(len(chunks) for _, chunks, _ in window) >= WINDOW or done == len(files):
-                yield window
-                window = []
+    total = len(unread.files)
+    for done, made in enumerate(steps.cut(unread, recipe), 1):
+        if isinstance(made, Rejection):
+            rejected.append(made)
+        else:
+            window.append(made)
+        progress("read", done, total)
+        if sum(len(chunks) for _, chunks, _ in window) >= WINDOW or done == total:
+            yield window
+            window = []
 
 
 def cut(document: Document, recipe: Recipe, embedder: Embedder) -> Read:
@@ -164,19 +202,25 @@ def cut(document: Document, recipe: Recipe, embedder: Embedder) -> Read:
     return document, chunks, list(dict.fromkeys(text for texts in own for text in texts))
 
 
-def embed_missing(wanted: Sequence[str], catalog: Catalog, embedder: Embedder, progress: Progress) -> int:
-    """Embed what the catalogue does not hold of these texts, batch by batch; returns their number.
+def embed_missing(wanted: Sequence[Sequence[str]], catalog: Catalog, recipe: Recipe, steps: Steps, progress: Progress) -> int:
+    """Embed what the catalogue does not hold of these windows' texts, batch by batch; returns their number.
 
-    Long texts first: a batch holds texts of like length, so little is padded, and the time left is not underestimated.
+    Long texts of a window first: a batch holds texts of like length, so little is padded, and time left is not underestimated.
     """
-    texts = catalog.missing(embedder.fingerprint, wanted)
-    texts.sort(key=lambda text: (-len(text), text))
-    progress("embed", 0, len(texts))
-    for start in range(0, len(texts), BATCH):
-        batch = texts[start : start + BATCH]
-        catalog.put(embedder.fingerprint, batch, _checked(embedder.embed(batch), len(batch), embedder.dimension))
-        progress("embed", min(start + BATCH, len(texts)), len(texts))
-    return len(texts)
+    due: set[str] = set()
+    batches: list[list[str]] = []
+    for window in wanted:
+        texts = [text for text in catalog.missing(recipe.embedder, window) if text not in due]
+        texts.sort(key=lambda text: (-len(text), text))
+        batches += [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
+        due |= set(texts)
+    progress("embed", 0, len(due))
+    done = 0
+    for batch, vectors in steps.embed(batches):
+        catalog.put(recipe.embedder, batch, _checked(vectors, len(batch), recipe.dimension))
+        done += len(batch)
+        progress("embed", done, len(due))
+    return done
 
 
 def _recipe(embedder: Embedder, chunking: Chunking, generations: Library) -> Recipe:
