@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rag.errors import ShoptalkError, Unreadable
-from rag.ingest.apart import Limits, Read, reading_apart
+from rag.ingest.apart import Limits, ReadFile, reading_apart
 from rag.ingest.read import read
 from rag.types import Document
 
@@ -56,7 +56,7 @@ for line in sys.stdin:
 
 
 @contextmanager
-def scripted(program: str = SCRIPTED, limits: Limits = PATIENT) -> Iterator[Read]:
+def scripted(program: str = SCRIPTED, limits: Limits = PATIENT) -> Iterator[ReadFile]:
     """Readers that do what a file tells them."""
     with reading_apart(limits, (sys.executable, "-c", program)) as reader:
         yield reader
@@ -68,7 +68,7 @@ def write(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def reason(reader: Read, path: Path) -> Unreadable:
+def reason(reader: ReadFile, path: Path) -> Unreadable:
     with pytest.raises(Unreadable) as caught:
         reader(path, path.name)
     return caught.value
@@ -242,11 +242,11 @@ def test_without_a_child_nothing_is_blamed_on_a_file(tmp_path: Path) -> None:
 
 
 def test_a_picture_has_more_time_and_memory(tmp_path: Path) -> None:
-    program = SCRIPTED.replace("worker.MEGABYTES = 100", "worker.MEGABYTES = 100\nfrom rag.ingest.readers import recognize")
-    look = "recognize._before(); kept.append(bytearray(150_000_000)); time.sleep(0.5)\n"
+    program = SCRIPTED.replace("worker.MEGABYTES = 100", "worker.MEGABYTES = 100\nfrom rag.ingest.readers import effort")
+    look = "effort.expect(10, True); kept.append(bytearray(150_000_000)); time.sleep(0.5)\n"
     path = write(tmp_path, "scan.md", f"do {look * 3}time.sleep(2)")
     with scripted(program, HURRY) as reader:
         assert reader(path, "scan.md")
-    short = Limits(seconds=2, most_with_pictures=2)
+    short = Limits(seconds=2, most_in_parts=2)
     with scripted(program, short) as reader:
         assert "gave up after 2 s" in str(reason(reader, path))

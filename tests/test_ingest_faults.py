@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from indexing import write_here
-from test_index_server import free_port
+from machines import free_port
 from test_ingest_flow import Shop
 
 from rag.errors import HomeError
@@ -26,6 +27,8 @@ from rag.index.canary import find_problems
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.ingest import flow
+from rag.ingest.read import read
+from rag.types import Document
 
 CLI = """
 import resource, signal, sys, time
@@ -228,14 +231,13 @@ def test_a_clock_that_jumps_back(shop: Shop, monkeypatch: pytest.MonkeyPatch) ->
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, name: str, change: Callable[[Path], object]) -> None:
     """Change the file just before it is read."""
-    real = flow.read
 
-    def read(path: Path, id: str) -> Any:
+    def changed_first(path: Path, id: str) -> Document:
         if id == name:
             change(path)
-        return real(path, id)
+        return read(path, id)
 
-    monkeypatch.setattr(flow, "read", read)
+    monkeypatch.setattr(flow, "reading_apart", lambda: nullcontext(changed_first))
 
 
 def test_a_document_that_disappears_while_it_is_read(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

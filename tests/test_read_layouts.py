@@ -80,7 +80,7 @@ def test_merged_cells_in_html(tmp_path: Path) -> None:
 
 def test_spans_that_would_fill_the_memory(tmp_path: Path) -> None:
     row = "<tr>" + "<td colspan=1000 rowspan=65000>x</td>" * 30 + "</tr>"
-    (tmp_path / "a.html").write_text(f"<p>ok</p><table>{row * 60}</table>")
+    (tmp_path / "a.html").write_text(f"<p>ok</p><table>{row * 20}</table>")
     assert "ok" in read(tmp_path / "a.html", "a.html").text
 
 

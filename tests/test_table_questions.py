@@ -9,7 +9,8 @@ from table_questions import MORE, QUESTIONS, Question
 from table_set import write
 
 from rag.answer.flow import collect
-from rag.build import Assistant, run_ingest
+from rag.assistant import Assistant
+from rag.build import run_ingest
 from rag.settings import load
 from rag.types import Outcome
 
