@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rag.index.generation import Generations
     from rag.record.store import Recorder
 
-CATALOG, INDEX, LOCK = "catalog.sqlite", "index", "lock"  # below the home
+# Below the home; the last two are what the gold questions found when the live generation was checked, and which changed.
+CATALOG, INDEX, LOCK, GOLD_FOUND, GOLD_CHANGED = "catalog.sqlite", "index", "lock", "gold-found.json", "gold-changed.json"
 
 
 def build_generations(settings: Settings) -> Generations:
@@ -84,4 +85,5 @@ def purge(settings: Settings) -> tuple[int, int]:
         catalog.prune(generations.kept()[:1])
         forgotten = recorder.forget(gone(catalog, generations.kept()[:1]))
         catalog.compact()
+        (settings.home / GOLD_CHANGED).unlink(missing_ok=True)  # it tells what was answered before
     return removed, forgotten

@@ -162,6 +162,12 @@ class Catalog(Protocol):
     def keep(self, recipe: Recipe, read: Iterable[tuple[Document, Sequence[Chunk], Iterable[str]]]) -> None:
         """Hold documents, each with its chunks and with all texts that need a vector; all of the call or none."""
 
+    def refused(self, recipe: Recipe, files: Mapping[str, str]) -> dict[str, str]:
+        """Of these files, path -> sha256, those that could not be read by this recipe, and why."""
+
+    def refuse(self, recipe: Recipe, files: Mapping[str, str], reasons: Mapping[str, str]) -> None:
+        """Note these reasons, path -> why, instead of all that were noted before."""
+
     def enlist(self, generation: int, recipe: Recipe, files: Mapping[str, str]) -> dict[str, int]:
         """Note that a generation holds the documents of these files; returns the number of chunks of each."""
 

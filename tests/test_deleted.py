@@ -63,6 +63,7 @@ def test_what_is_deleted_is_not_found_and_after_a_purge_not_on_the_disk(tmp_path
     code, said = verify_deleted(settings)
     assert code == 1 and "record.sqlite holds" in said and "python -m rag purge" in said
     assert "gen-" not in said and "catalog" not in said, "what a rollback needs is no finding"
+    (settings.home / keeping.GOLD_CHANGED).write_text(f"The cupboard of lamp 2 opens with the words {marks[2]} and nothing else")
     result = CliRunner().invoke(app, ["purge", f"--home={settings.home}"])
     assert result.exit_code == 0 and result.output.startswith("1 earlier generations removed; ")
     assert verify_deleted(settings) == (0, "nothing is left of what was removed, but what is kept for a rollback\n")

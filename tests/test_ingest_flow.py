@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,13 @@ from rag.index.canary import find_problems
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.index.terms import analyze
+from rag.ingest import flow
 from rag.ingest.flow import Chunking, ingest
+from rag.ingest.read import read
 from rag.ingest.report import IngestReport
 from rag.language import statements
 from rag.ports import Embedder, Terms, Vectors
-from rag.types import Query
+from rag.types import Document, Query
 
 PAGES = {
     "returns.md": "# Returns\n\nYou can return a lamp within 30 days.\n\n## Costs\n\nReturning costs nothing within the EU.\n",
@@ -261,6 +264,24 @@ def test_an_unreadable_file_is_told_and_the_rest_is_live(ingested: Shop) -> None
     assert report.documents == 2
     assert "40 hours" in ingested.texts()
     assert not ingested.ingest().changed
+
+
+def test_what_cannot_be_read_is_not_tried_again_until_it_changes(ingested: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[str] = []
+
+    def counting(path: Path, id: str) -> Document:
+        tried.append(id)
+        return read(path, id)
+
+    monkeypatch.setattr(flow, "reading_apart", lambda: nullcontext(counting))
+    ingested.write("broken.jsonl", "{")
+    for text in ("A new lamp.", "A newer lamp."):
+        ingested.write("new.md", f"# New\n\n{text}\n")
+        report = ingested.ingest()
+        assert [rejection.file for rejection in report.rejected] == ["broken.jsonl"]
+    assert tried == ["broken.jsonl", "new.md", "new.md"]
+    ingested.write("broken.jsonl", '{"question": "Is it new?", "answer": "Yes, all of it."}')
+    assert ingested.ingest().rejected == ()
 
 
 def test_when_nothing_can_be_read_the_old_generation_stays(ingested: Shop) -> None:

@@ -23,12 +23,12 @@ from rag.evaluate.rows import Row
 from rag.evaluate.score import Case, Marks, marks, relevant_chunks
 from rag.index.codec import encode, text_hash
 from rag.index.manifest import write_atomically
+from rag.keeping import GOLD_CHANGED, GOLD_FOUND
 from rag.ports import Embedder, Selector
 from rag.settings import Settings
 from rag.types import Answer, Event, History, Manifest, Passage, Piece, Query, Turn
 
 log = logging.getLogger(__name__)
-FOUND_FILE, CHANGED_FILE = "gold-found.json", "gold-changed.json"  # below the home
 METRICS: dict[str, tuple[bool, Callable[[Question], bool]]] = {  # whether more is better, and which questions it looks at
     "score": (True, lambda item: True),
     "retrieval.recall@5": (True, lambda item: item.answerable),
@@ -61,7 +61,7 @@ class Changes:
 def last_changes(home: Path) -> Changes:
     """What the last check found; nothing if there was none."""
     try:
-        told = json.loads((home / CHANGED_FILE).read_text(encoding="utf-8"))
+        told = json.loads((home / GOLD_CHANGED).read_text(encoding="utf-8"))
         return Changes(told["before"], tuple(Change(**change) for change in told["changes"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Changes()
@@ -86,7 +86,7 @@ class Gate:
             if live:
                 self._compare(live, after, found)
         noted = {"generation": new.number, "found": found}
-        write_atomically(self._settings.home / FOUND_FILE, json.dumps(noted))
+        write_atomically(self._settings.home / GOLD_FOUND, json.dumps(noted))
 
     def _compare(self, live: Manifest, after: Candidate, found: Mapping[str, str]) -> None:
         known = self._known(live.number)
@@ -102,7 +102,7 @@ class Gate:
         asked = zip(others, old, new, strict=True)
         changes = [change_of(item, was, now) for item, was, now in asked if was[0].text != now[0].text]
         told = {"before": live.number, "changes": [asdict(change) for change in changes]}
-        write_atomically(self._settings.home / CHANGED_FILE, json.dumps(told, ensure_ascii=False, indent=1))
+        write_atomically(self._settings.home / GOLD_CHANGED, json.dumps(told, ensure_ascii=False, indent=1))
         by = differences([(was[1], now[1]) for was, now in zip(old, new, strict=True)], self._items)
         if worse := {name: fall for name, fall in by.items() if fall < -self._settings.index.tolerance}:
             self._refuse(live.number, worse, changes)
@@ -124,7 +124,7 @@ class Gate:
     def _known(self, number: int) -> dict[str, str]:
         """What the gold questions found in this generation, as it was noted when it went live."""
         try:
-            noted = json.loads((self._settings.home / FOUND_FILE).read_text(encoding="utf-8"))
+            noted = json.loads((self._settings.home / GOLD_FOUND).read_text(encoding="utf-8"))
             return dict(noted["found"]) if noted["generation"] == number else {}
         except (OSError, ValueError, KeyError, TypeError):
             return {}

@@ -3,6 +3,7 @@
 documents   every file that was read: path, sha256 of its bytes, how it was cut, what it says about itself
 chunks      its pieces: the text, and all else as JSON (validity, trust, headings, ...)
 members     which documents each generation holds
+refused     files that cannot be read, and why: they are not tried again while they stay as they are
 texts       sha256 of every text of a document that has a vector: what is searched, questions, sentences
 vectors     by the embedder's fingerprint and the text's sha256: what was embedded once is never embedded again
 terms       by the text's sha256: what was cut into words once is not cut again
@@ -47,6 +48,7 @@ CREATE TABLE IF NOT EXISTS texts (
     document INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE, text BLOB NOT NULL,
     PRIMARY KEY (document, text)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS vectors (embedder TEXT NOT NULL, text BLOB NOT NULL, vector BLOB NOT NULL, UNIQUE (embedder, text));
+CREATE TABLE IF NOT EXISTS refused (id TEXT PRIMARY KEY, digest TEXT NOT NULL, cut TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS removed (phrase BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS terms (text BLOB PRIMARY KEY, version INTEGER NOT NULL, hashes BLOB NOT NULL, words TEXT NOT NULL);
 """
@@ -94,6 +96,19 @@ class Catalog:
                 self._database.executemany("INSERT INTO chunks VALUES (?, ?, ?, ?)", pieces)
                 hashes = {_key(text) for text in texts}
                 self._database.executemany("INSERT INTO texts VALUES (?, ?)", [(key, hash) for hash in hashes])
+
+    def refused(self, recipe: Recipe, files: Mapping[str, str]) -> dict[str, str]:
+        """Of these files, path -> sha256, those that could not be read by this recipe, and why."""
+        with self._reading():
+            rows = self._database.execute("SELECT id, digest, reason FROM refused WHERE cut = ?", (_cut(recipe),))
+            return {id: reason for id, digest, reason in rows if files.get(id) == digest}
+
+    def refuse(self, recipe: Recipe, files: Mapping[str, str], reasons: Mapping[str, str]) -> None:
+        """Note these reasons, path -> why, instead of all that were noted before."""
+        rows = [(id, files[id], _cut(recipe), reason) for id, reason in reasons.items()]
+        with self._database:
+            self._database.execute("DELETE FROM refused")
+            self._database.executemany("INSERT INTO refused VALUES (?, ?, ?, ?)", rows)
 
     def enlist(self, generation: int, recipe: Recipe, files: Mapping[str, str]) -> dict[str, int]:
         """Note that a generation holds the documents of these files; returns the number of chunks of each."""

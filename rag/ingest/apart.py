@@ -119,11 +119,15 @@ class _Desk:
         self._child = None
 
 
+class TookTooLong(Unreadable):
+    """The file's time was up; a machine that has more of it may read the file."""
+
+
 def _timely(reason: Unreadable, overdue: bool, seconds: float) -> Unreadable:
     if not overdue:
         return reason
     found = f"that it takes longer (gave up after {seconds:.0f} s)"
-    return Unreadable(expected=f"a file that can be read in {seconds:.0f} s", found=found, remedy=SPLIT)
+    return TookTooLong(expected=f"a file that can be read in {seconds:.0f} s", found=found, remedy=SPLIT)
 
 
 class _Child:

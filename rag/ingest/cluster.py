@@ -7,7 +7,6 @@ Shoptalk, model and settings; the first call in each process checks that, for tw
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import pickle
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from rag import __version__
 from rag.errors import ClusterFailed, ShoptalkError
 from rag.ingest.apart import reading_apart
-from rag.ingest.flow import VERSION, Found, LocalSteps, Read
+from rag.ingest.flow import VERSION, Found, LocalSteps, Read, digest_of
 from rag.ingest.report import Rejection
 from rag.ports import Embedder, Vectors
 from rag.types import Recipe
@@ -181,15 +180,6 @@ def _slices(files: Sequence[tuple[str, Path]]) -> Iterator[list[tuple[str, Path]
 def identity(embedder: Embedder) -> str:
     """What decides which chunks and vectors a process makes."""
     return f"Shoptalk {__version__} (chunks {VERSION}) with {embedder.fingerprint}"
-
-
-def digest_of(path: Path) -> str:
-    """sha256 of the file's bytes, hex; empty if it cannot be opened."""
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return ""
 
 
 def _table(items: Mapping[int, Any]) -> Table:

@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from rag.errors import CorpusEmpty, ModelFailed, Unreadable
-from rag.ingest.apart import ReadFile, reading_apart
-from rag.ingest.report import IngestReport, Rejection
+from rag.ingest.apart import ReadFile, TookTooLong, reading_apart
+from rag.ingest.report import IngestReport, Postponed, Rejection
 from rag.ingest.scan import scan
 from rag.language import statements
 from rag.ports import Catalog, Counts, Embedder, Library, Progress, Vectors
@@ -73,6 +73,8 @@ class LocalSteps:
         for id, path in found.files:
             try:
                 yield cut(self.read(path, id), recipe, self.embedder)
+            except TookTooLong as error:
+                yield Postponed(id, str(error))
             except Unreadable as error:
                 yield Rejection(id, str(error))
 
@@ -139,14 +141,21 @@ def look(corpus: Path) -> Found:
     sources = {rejection.file: rejection.reason for rejection in rejected}
     for path in found.files:
         id = path.relative_to(corpus).as_posix()
-        try:
-            with path.open("rb") as file:
-                sources[id] = hashlib.file_digest(file, "sha256").hexdigest()
+        if sources.setdefault(id, digest_of(path)):
             files.append((id, path))
-        except OSError as error:
-            sources[id] = f"expected a file that can be opened; found {error.strerror}; check its permissions"
+        else:
+            sources[id] = "expected a file that can be opened; found none, or one that may not be; check its permissions"
             rejected.append(Rejection(id, sources[id]))
     return Found(tuple(files), sources, tuple(rejected))
+
+
+def digest_of(path: Path) -> str:
+    """sha256 of the file's bytes, hex; empty if it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def fill(
@@ -159,8 +168,10 @@ def fill(
     """
     known = catalog.known(recipe, found.sources)
     held = {id: found.sources[id] for id, _ in found.files if id in known}
-    unread = replace(found, files=tuple((id, path) for id, path in found.files if id not in known))
-    rejected = list(found.rejected)
+    refused = catalog.refused(recipe, found.sources)
+    unread = replace(found, files=tuple((id, path) for id, path in found.files if id not in known | refused.keys()))
+    rejected = [*found.rejected, *(Rejection(id, reason) for id, reason in refused.items())]
+    count = len(rejected)
     embedded = 0
     windows = _windows(unread, recipe, steps, rejected, progress)
     while group := list(islice(windows, steps.windows)):
@@ -169,6 +180,10 @@ def fill(
         for window in group:
             catalog.keep(recipe, window)
             held |= {document.id: document.digest for document, _, _ in window}
+    paths = dict(unread.files)
+    lasting = [one for one in rejected[count:] if not isinstance(one, Postponed)]
+    refused |= {one.file: one.reason for one in lasting if digest_of(paths[one.file]) == found.sources[one.file]}
+    catalog.refuse(recipe, found.sources, refused)
     return held, tuple(rejected), embedded
 
 

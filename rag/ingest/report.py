@@ -17,6 +17,11 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Postponed(Rejection):
+    """What another try may read: it took too long, on a machine that may have been busy."""
+
+
+@dataclass(frozen=True, slots=True)
 class IngestReport:
     """The outcome of one ingest. `added`, `unchanged` and `removed` count chunks; `embedded` counts texts."""
 
