@@ -22,8 +22,9 @@ from tests.bad_files import build, build_good, said_in
 
 SECONDS, CHILD, PARENT = 20, 512, 50  # a file; MB
 FINE = """
-attribute.html columns.csv comments.html cues.srt deep.html file.epub file.html heading.md laughs.epub laughs.html links.html
-links.md million-cells.xlsx no-root.pdf outline.pdf previous.pdf quotes.md server.epub server.html size.pdf stars.md yaml.md
+attribute.html columns.csv comments.html cues.srt deep.html file.epub file.html heading.md kids.pdf laughs.epub
+laughs.html links.html links.md million-cells.xlsx no-root.pdf outline.pdf previous.pdf quotes.md same-page.pdf
+server.epub server.html size.pdf stars.md yaml.md
 """.split()  # harmless to these readers, so they may be read
 DRIVER = """
 import json, os, threading, time

@@ -32,7 +32,7 @@ from rag.types import Document
 
 CLI = """
 import resource, signal, sys, time
-from rag import __main__, build
+from rag import __main__, build, loading
 from rag.fakes import HashEmbedder
 corpus, home, limit, delay = sys.argv[1:]
 
@@ -42,7 +42,7 @@ class Slow(HashEmbedder):
         time.sleep(float(delay))
         return super().embed(texts)
 
-build.build_embedder = lambda settings: Slow(32)
+build.build_embedder = loading.build_embedder = lambda settings: Slow(32)
 if limit:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
