@@ -34,7 +34,7 @@ class Promise:
 
 
 PROMISES = (
-    Promise("A1", "300 kills of an ingest at random, at most five in a row, and one at each of 19 named instants",
+    Promise("A1", "300 kills of an ingest at random, at most five in a row, and one at each of 20 named instants",
             ("test_crash.py",), (("SOAK", "1"), ("KILLS", "300"))),
     Promise("A2", "an index damaged in 50 ways and more is refused, and named", ("test_index_generation.py",)),
     Promise("A3", "4 threads ask while 20 ingests run, 10 of them killed",
