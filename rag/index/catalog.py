@@ -33,6 +33,7 @@ from rag.ports import Counts, Terms, Vectors
 from rag.types import Chunk, Document, Recipe
 
 PAGE = 1000  # chunks read in one go
+ASKED = 500  # texts looked up in one query
 _TABLES = """
 CREATE TABLE IF NOT EXISTS documents (
     key INTEGER PRIMARY KEY, id TEXT NOT NULL, digest TEXT NOT NULL, cut TEXT NOT NULL, embedder TEXT NOT NULL,
@@ -146,7 +147,9 @@ class Catalog:
 
     def missing(self, embedder: str, texts: Iterable[str]) -> list[str]:
         """The texts without a vector, each once, in the order given."""
-        return [text for text in dict.fromkeys(texts) if self._find(embedder, text) is None]
+        wanted = list(dict.fromkeys(texts))
+        held = self._vectors(embedder, wanted, "NULL")
+        return [text for text in wanted if _key(text) not in held]
 
     def put(self, embedder: str, texts: Sequence[str], vectors: Vectors) -> None:
         """Keep one vector a text, shape (len(texts), dimension); all or none of the call is kept."""
@@ -156,19 +159,25 @@ class Catalog:
 
     def get(self, embedder: str, texts: Sequence[str]) -> Vectors:
         """Shape (len(texts), dimension). Raises IndexDamaged if one is missing."""
-        found = [self._find(embedder, text) for text in texts]
-        if None in found:
-            raise self._damaged(f"no vector of {embedder} for {texts[found.index(None)]!r:.80}")
-        return np.stack([np.frombuffer(vector, dtype="<f4") for vector in found if vector is not None]).astype(np.float32)
+        held = self._vectors(embedder, texts, "vector")
+        if missing := next((text for text in texts if _key(text) not in held), None):
+            raise self._damaged(f"no vector of {embedder} for {missing!r:.80}")
+        return np.stack([np.frombuffer(held[_key(text)][0], dtype="<f4") for text in texts]).astype(np.float32)
 
     def terms(self, texts: Sequence[str]) -> list[Terms]:
         """The terms of each text; those of new ones are worked out and kept, all of a call or none."""
-        known = {text: self._find_terms(text) for text in dict.fromkeys(texts)}
-        new = {text: analyze(text) for text, found in known.items() if found is None}
+        wanted = list(dict.fromkeys(texts))
+        held = self._rows("SELECT text, hashes, words FROM terms WHERE version = ? AND", (VERSION,), wanted)
+        known = {
+            text: Terms(np.frombuffer(row[0], "<u8").astype(np.uint64), row[1])
+            for text in wanted
+            if (row := held.get(_key(text)))
+        }
+        new = {text: analyze(text) for text in wanted if text not in known}
         rows = [(_key(text), VERSION, found.hashes.astype("<u8").tobytes(), found.words) for text, found in new.items()]
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO terms VALUES (?, ?, ?, ?)", rows)
-        return [known[text] or new[text] for text in texts]
+        return [known.get(text) or new[text] for text in texts]
 
     def prune(self, generations: Iterable[int]) -> None:
         """Forget all but what these generations hold."""
@@ -208,13 +217,18 @@ class Catalog:
         """Vectors held, of all embedders."""
         return int(self._database.execute("SELECT count(*) FROM vectors").fetchone()[0])
 
-    def _find(self, embedder: str, text: str) -> bytes | None:
-        row = self._row("SELECT vector FROM vectors WHERE embedder = ? AND text = ?", (embedder, _key(text)))
-        return row[0] if row else None
+    def _vectors(self, embedder: str, texts: Sequence[str], column: str) -> dict[bytes, tuple[Any, ...]]:
+        return self._rows(f"SELECT text, {column} FROM vectors WHERE embedder = ? AND", (embedder,), texts)
 
-    def _find_terms(self, text: str) -> Terms | None:
-        row = self._row("SELECT hashes, words FROM terms WHERE text = ? AND version = ?", (_key(text), VERSION))
-        return Terms(np.frombuffer(row[0], "<u8").astype(np.uint64), row[1]) if row else None
+    def _rows(self, query: str, values: tuple[object, ...], texts: Sequence[str]) -> dict[bytes, tuple[Any, ...]]:
+        """Key of a text -> the other columns, of those that are held."""
+        found: dict[bytes, tuple[Any, ...]] = {}
+        with self._reading():
+            for start in range(0, len(texts), ASKED):
+                keys = [_key(text) for text in texts[start : start + ASKED]]
+                rows = self._database.execute(f"{query} text IN ({', '.join('?' * len(keys))})", (*values, *keys))
+                found |= {key: rest for key, *rest in rows}
+        return found
 
     def _row(self, query: str, values: tuple[object, ...] | dict[str, object]) -> tuple[Any, ...] | None:
         with self._reading():
