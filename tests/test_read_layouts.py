@@ -88,3 +88,15 @@ def test_tables_of_text_have_no_rows(tmp_path: Path) -> None:
     long = "Hold the side switch for two seconds, then charge the lamp"
     (tmp_path / "a.md").write_text(f"| What you see | What to do |\n|---|---|\n| Nothing | {long} |\n| Flickers | {long} |\n")
     assert read(tmp_path / "a.md", "a.md").entries == ()
+
+
+def test_a_list_of_facts_has_no_header_and_no_rows(tmp_path: Path) -> None:
+    rows = "".join(
+        f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in (("Case", "black"), ("SIM", "nano"), ("Weight", "39 g"))
+    )
+    (tmp_path / "a.html").write_text(f"<h1>Watch</h1><table>{rows}</table>")
+    (tmp_path / "b.md").write_text("# Watch\n\n| Case | 38 mm |\n|---|---|\n| SIM | nano |\n| Weight | 39 g |\n")
+    for name in ("a.html", "b.md"):
+        document = read(tmp_path / name, name)
+        assert document.entries == () and "| SIM | nano |" in document.text
+    assert "| Case | black |\n| SIM" in read(tmp_path / "a.html", "a.html").text

@@ -22,7 +22,7 @@ from rag.ports import Catalog, Counts, Embedder, Library, Progress, Vectors
 from rag.types import Chunk, Document, Manifest, Recipe
 
 log = logging.getLogger(__name__)
-VERSION = 7  # raise it when reading or chunking makes other chunks of the same file
+VERSION = 8  # raise it when reading or chunking makes other chunks of the same file
 BATCH = 256  # texts embedded between two commits
 WINDOW = 4096  # chunks in memory at once, and no document cut in two
 Check = Callable[[Manifest | None, Manifest], None]  # what is live, and what is to be

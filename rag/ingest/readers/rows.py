@@ -39,6 +39,8 @@ def of_page(text: str, title: str, facets: Facets) -> tuple[Entry, ...]:
         count = header_rows(table.grid)
         labels, rows = joined(table.grid[:count]), table.grid[count:]
         lengths = sorted(len(cell) for row in rows for cell in row)
+        if len(labels) == 2 and labels[1][:1].isdigit():
+            continue  # a list of facts, the first of which stands where a header would
         if len(labels) < 2 or len(rows) < 2 or not all(labels) or not lengths or lengths[len(lengths) // 2] > _SHORT:
             continue
         path = table.headings[1:] if table.headings and table.headings[0].casefold() in title.casefold() else table.headings

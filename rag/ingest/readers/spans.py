@@ -12,10 +12,17 @@ _SPAN = 1000  # what HTML allows a cell to span
 
 
 def flatten(main: Tag) -> None:
-    """What a cell says is said in each place it covers, and each column has one header. Tables within tables stay as they are."""
+    """What a cell says is said in each place it covers, and each column has one header. Tables within tables stay as they are.
+
+    A list of facts, a name and a value in each row, gets an empty header: in Markdown the first fact would become one.
+    """
     for table in main.find_all("table"):
         rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
         if table.find("table") or not rows:
+            continue
+        if len(rows) > 1 and all([cell.name for cell in _cells(row)] == ["th", "td"] for row in rows):
+            table.insert(0, _made("tr"))
+            table.tr.extend([_made("th"), _made("th")])
             continue
         headers = max(1, sum(bool(row.find_parent("thead")) or _is_header(row) for row in rows))
         spans = any(_span(cell, name) > 1 for row in rows for cell in _cells(row) for name in ("rowspan", "colspan"))
