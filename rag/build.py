@@ -10,7 +10,6 @@ settings -> selector, generator --^
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import date
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from rag.ingest.report import IngestReport
     from rag.retrieve.search import Search
 
-log = logging.getLogger(__name__)
 ANYTHING = Filter()
 
 

@@ -38,8 +38,9 @@ def build_recorder(settings: Settings) -> Recorder:
 def backup(settings: Settings, target: Path) -> int:
     """Copy the home into a new folder while it is served, the live generation alone; returns the generation's number.
 
-    The copy is a home: SHOPTALK_HOME=target answers as this one did. Vectors on a Chroma server are not copied; after restoring,
-    an ingest writes them anew from the catalogue. Raises DataError if `target` holds something already, NoIndex, HomeBusy.
+    The copy is a home: SHOPTALK_HOME=target answers as this one did. What lies elsewhere is not copied: a record in another
+    database, and vectors on a Chroma server, which an ingest after restoring writes anew from the catalogue. Raises DataError
+    if `target` holds something already, NoIndex, HomeBusy.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DataError(expected=f"a new folder at {target}", found="something there", remedy="name another one")

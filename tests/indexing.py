@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from rag.fakes import HashEmbedder
+from rag.index import draft
+from rag.index.canary import find_problems
 from rag.index.catalog import Catalog
 from rag.index.draft import GenerationDraft
 from rag.index.generation import Generations
@@ -62,11 +65,17 @@ def write_here(folder: Path, catalog: Path, number: int, embedder: str, count: i
         write(folder, held, number, embedder, count, progress)
 
 
-def written(generations: Generations, draft: GenerationDraft, recipe: Recipe, chunks: Sequence[Chunk]) -> None:
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writer and canary without their processes; test_index_generation.py is about those."""
+    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
+    monkeypatch.setattr(draft, "write_apart", write_here)
+
+
+def written(generations: Generations, begun: GenerationDraft, recipe: Recipe, chunks: Sequence[Chunk]) -> None:
     """The draft as an ingest leaves it before it is sealed."""
     with Catalog(generations._home / "catalog.sqlite") as catalog:
-        documents = catalog.enlist(draft.number, recipe, hold(catalog, recipe, chunks, HashEmbedder(recipe.dimension)))
-        draft.write(catalog.path, sum(documents.values()), silent)
+        documents = catalog.enlist(begun.number, recipe, hold(catalog, recipe, chunks, HashEmbedder(recipe.dimension)))
+        begun.write(catalog.path, sum(documents.values()), silent)
 
 
 def publish(generations: Generations, chunks: Sequence[Chunk], recipe: Recipe) -> Manifest:
@@ -74,9 +83,9 @@ def publish(generations: Generations, chunks: Sequence[Chunk], recipe: Recipe) -
     recipe = replace(recipe, place=generations.place, chroma=generations.chroma)
     with generations.lock("ingest"):
         generations.prune()
-        with generations.start(recipe) as draft:
-            written(generations, draft, recipe, chunks)
-            manifest = draft.seal({"d.md": "0"}, {"d.md": len(chunks)}, [("e.md", "empty")])
+        with generations.start(recipe) as begun:
+            written(generations, begun, recipe, chunks)
+            manifest = begun.seal({"d.md": "0"}, {"d.md": len(chunks)}, [("e.md", "empty")])
         generations.make_live(manifest)
         generations.prune()
     return manifest

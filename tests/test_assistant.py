@@ -10,15 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
-from indexing import write_here
+from indexing import in_this_process
 
 from rag import assistant as module
 from rag import build, keeping
 from rag.assistant import Assistant
 from rag.errors import HomeError
 from rag.fakes import HashEmbedder
-from rag.index import draft
-from rag.index.canary import find_problems
 from rag.ports import Embedder
 from rag.settings import ModelSettings, Settings
 
@@ -28,8 +26,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     def embedder(settings: Settings) -> Embedder:
         return HashEmbedder(48 if settings.models.embedder == "other" else 32)
 
-    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
-    monkeypatch.setattr(draft, "write_apart", write_here)
+    in_this_process(monkeypatch)
     monkeypatch.setattr(build, "build_embedder", embedder)
     monkeypatch.setattr(module, "build_embedder", embedder)
     monkeypatch.setattr(module, "GLANCE", 0.02)

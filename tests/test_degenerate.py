@@ -7,12 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from indexing import write_here
+from indexing import in_this_process
 from test_ingest_flow import Shop
 
 from rag.errors import CorpusEmpty
-from rag.index import draft
-from rag.index.canary import find_problems
 from rag.types import Query
 
 MANY, FILES = 20_000, 10_000
@@ -21,8 +19,7 @@ SECONDS = 5.0  # for a thousand unchanged files
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
-    monkeypatch.setattr(draft, "write_apart", write_here)
+    in_this_process(monkeypatch)
 
 
 @pytest.fixture

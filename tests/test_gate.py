@@ -6,15 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from indexing import write_here
+from indexing import in_this_process
 from typer.testing import CliRunner
 
 from rag import keeping
 from rag.__main__ import app
 from rag.evaluate.gate import Candidate, differences, evenly
 from rag.evaluate.gold import Question
-from rag.index import draft
-from rag.index.canary import find_problems
 
 FAQ = """question,answer
 How long is the warranty?,The warranty lasts two years.
@@ -32,8 +30,7 @@ def gold(number: int, question: str, answer: str, quote: str) -> str:
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
-    monkeypatch.setattr(draft, "write_apart", write_here)
+    in_this_process(monkeypatch)
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "faq.csv").write_text(FAQ)
     (tmp_path / "docs" / "about.md").write_text("# About\n\nWe are a small shop with a large cellar.\n")

@@ -18,14 +18,12 @@ from answering import GOOD_EN, chunk, make_parts
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
-from indexing import write_here
+from indexing import in_this_process
 from test_ingest_flow import Shop
 
 from rag.answer.contract import as_dict
 from rag.answer.flow import answer, collect
 from rag.errors import Unreadable
-from rag.index import draft
-from rag.index.canary import find_problems
 from rag.ingest.clean import clean
 from rag.ingest.read import read
 from rag.language import seen
@@ -73,8 +71,7 @@ def everywhere() -> str:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
-    monkeypatch.setattr(draft, "write_apart", write_here)
+    in_this_process(monkeypatch)
 
 
 def stored(shop: Shop) -> str:

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from indexing import write_here
+from indexing import in_this_process
 from machines import free_port
 from test_ingest_flow import Shop
 
 from rag.errors import HomeError
 from rag.fakes import HashEmbedder
 from rag.index import catalog, draft
-from rag.index.canary import find_problems
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.ingest import flow
@@ -53,8 +52,7 @@ __main__.main()
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
-    monkeypatch.setattr(draft, "write_apart", write_here)
+    in_this_process(monkeypatch)
 
 
 @pytest.fixture

@@ -12,13 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from indexing import lexical_index, write_here
+from indexing import in_this_process, lexical_index
 from scale import scaled
 
 from rag.errors import CorpusEmpty, HomeBusy, IndexMismatch, ModelFailed
 from rag.fakes import HashEmbedder
-from rag.index import draft
-from rag.index.canary import find_problems
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.index.terms import analyze
@@ -77,9 +75,7 @@ class Shop:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writer and canary without their processes; test_index_generation.py is about those."""
-    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
-    monkeypatch.setattr(draft, "write_apart", write_here)
+    in_this_process(monkeypatch)
 
 
 @pytest.fixture

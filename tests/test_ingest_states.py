@@ -22,12 +22,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from indexing import write_here
+from indexing import in_this_process
 
 from rag.errors import CorpusEmpty, HomeError
 from rag.fakes import HashEmbedder
-from rag.index import draft
-from rag.index.canary import find_problems
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.index.opened import Generation
@@ -96,8 +94,7 @@ Said = set[tuple[str, str]]  # (document, word); every sentence that a file ever
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
-    monkeypatch.setattr(draft, "write_apart", write_here)
+    in_this_process(monkeypatch)
 
 
 class Shop(RuleBasedStateMachine):

@@ -134,7 +134,7 @@ class Gate:
 
 
 class Silent:
-    """A Generator that is never asked."""
+    """A Generator that says nothing; the rungs that would ask one are left out."""
 
     fingerprint = ""
 
@@ -142,12 +142,12 @@ class Silent:
         """Nothing to load."""
 
     def count(self, messages: Sequence[Turn]) -> int:
-        """Never called."""
-        raise NotImplementedError
+        """No tokens: there is no prompt."""
+        return 0
 
     def stream(self, messages: Sequence[Turn], max_tokens: int, stopped: Callable[[], bool]) -> Iterator[Piece]:
-        """Never called."""
-        raise NotImplementedError
+        """No reply."""
+        return iter(())
 
 
 class Candidate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +20,6 @@ from rag.language import statements
 from rag.ports import Catalog, Counts, Embedder, Library, Progress, Vectors
 from rag.types import Chunk, Document, Manifest, Recipe
 
-log = logging.getLogger(__name__)
 VERSION = 8  # raise it when reading or chunking makes other chunks of the same file
 BATCH = 256  # texts embedded between two commits
 WINDOW = 4096  # chunks in memory at once, and no document cut in two

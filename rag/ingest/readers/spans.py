@@ -21,8 +21,9 @@ def flatten(main: Tag) -> None:
         if table.find("table") or not rows:
             continue
         if len(rows) > 1 and all([cell.name for cell in _cells(row)] == ["th", "td"] for row in rows):
-            table.insert(0, _made("tr"))
-            table.tr.extend([_made("th"), _made("th")])
+            header = _made("tr")
+            header.extend([_made("th"), _made("th")])
+            table.insert(0, header)
             continue
         headers = max(1, sum(bool(row.find_parent("thead")) or _is_header(row) for row in rows))
         spans = any(_span(cell, name) > 1 for row in rows for cell in _cells(row) for name in ("rowspan", "colspan"))
