@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 
 from rag.fakes import HashEmbedder
-from rag.index import draft
-from rag.index.canary import find_problems
+from rag.index import draft, generation
+from rag.index.canary import Examine, find_problems
 from rag.index.catalog import Catalog
 from rag.index.draft import GenerationDraft
 from rag.index.generation import Generations
@@ -65,9 +66,15 @@ def write_here(folder: Path, catalog: Path, number: int, embedder: str, count: i
         write(folder, held, number, embedder, count, progress)
 
 
+@contextmanager
+def canary_here() -> Iterator[Examine]:
+    """rag.index.canary.canary without its process."""
+    yield lambda folder, count: find_problems(folder)
+
+
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Writer and canary without their processes; test_index_generation.py is about those."""
-    monkeypatch.setattr(draft, "examine", lambda folder, count: find_problems(folder))
+    monkeypatch.setattr(generation, "canary", canary_here)
     monkeypatch.setattr(draft, "write_apart", write_here)
 
 

@@ -69,7 +69,7 @@ points = {
     "before-enlist": (Catalog, "enlist", 1, False),
     "before-write": (draft.GenerationDraft, "write", 1, False),
     "after-write": (draft.GenerationDraft, "write", 1, True),
-    "before-canary": (draft, "examine", 1, False),
+    "before-canary": (draft, "load_ledger", 1, False),
     "before-seal": (draft, "save_manifest", 1, False),
     "in-seal": (Path, "replace", 3, False),  # LAST and where.json came before
     "after-seal": (draft, "save_manifest", 1, True),

@@ -18,7 +18,6 @@ import pytest
 from rag.errors import HomeBusy, HomeError, IndexDamaged, IndexMismatch, NoIndex
 from rag.fakes import HashEmbedder, MemoryStore
 from rag.index import draft, generation
-from rag.index.canary import find_problems
 from rag.index.generation import Generations
 from rag.index.lock import reading
 from rag.types import Chunk, Facets, Kind, Manifest, Query, Recipe
@@ -71,8 +70,7 @@ def home(sealed: Path, tmp_path: Path) -> Path:
 def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Writer and canary without their processes, but for the tests that are about it."""
     if request.node.get_closest_marker("parametrize") is None and "canary" not in request.node.name:
-        for module in (draft, generation):
-            monkeypatch.setattr(module, "examine", lambda folder, count: find_problems(folder))
+        monkeypatch.setattr(generation, "canary", indexing.canary_here)
         monkeypatch.setattr(draft, "write_apart", indexing.write_here)
 
 
@@ -176,8 +174,8 @@ def _without(*names: str) -> Callable[[dict[str, Any]], None]:
     "change, open_as, message",
     [
         (lambda manifest: None, "hash-48", "the embedder hash-48; found one made with hash-32"),
-        (lambda manifest: manifest.update(schema=4), "hash-32", "schema 3 in .*; found schema 4"),
-        (lambda manifest: manifest.update(schema=2), "hash-32", "schema 3 in .*; found schema 2"),
+        (lambda manifest: manifest.update(schema=5), "hash-32", "schema 4 in .*; found schema 5"),
+        (lambda manifest: manifest.update(schema=3), "hash-32", "schema 4 in .*; found schema 3"),
         (_without("recipe", "embedder"), "hash-32", "expected a manifest in .* with .*recipe"),
         (_without("schema"), "hash-32", "expected a manifest in .* with .*schema"),
     ],
@@ -244,9 +242,7 @@ DAMAGE: dict[str, Callable[[Path], None]] = (
         "sqlite-noise": _overwrite("chroma/chroma.sqlite3", lambda data: data[:100] + bytes(len(data) - 100)),
         "sqlite-gone": lambda folder: (folder / "chroma" / "chroma.sqlite3").unlink(),
         "row-dropped": _sqlite("DELETE FROM embeddings WHERE id = 3"),
-        "row-altered": _sqlite(
-            "UPDATE embedding_metadata SET string_value = string_value || ' ' WHERE key = 'chroma:document' AND id = 3"
-        ),
+        "row-altered": _sqlite("UPDATE embedding_metadata SET string_value = string_value || ' ' WHERE key = 'text' AND id = 3"),
         "collection-gone": _sqlite("DELETE FROM collections"),
         "digest-altered": _overwrite("manifest.json", lambda data: data.replace(b'"digest": "', b'"digest": "0')),
         "manifest-gone": lambda folder: (folder / "manifest.json").unlink(),
@@ -426,8 +422,8 @@ def test_a_reader_is_never_kept_out_by_a_writer(home: Path) -> None:
 
 def test_a_canary_that_dies_is_damage(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    real = subprocess.run
-    monkeypatch.setattr(subprocess, "run", lambda command, **rest: real([sys.executable, "-c", crash], **rest))
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **rest: real([sys.executable, "-c", crash], **rest))
     (problem,) = Generations(home).verify()
     assert "ended its process with code -11" in problem
 

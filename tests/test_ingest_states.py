@@ -66,14 +66,13 @@ CHILD = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[5])
-from indexing import write_here
+from indexing import canary_here, write_here
 from rag.fakes import HashEmbedder
-from rag.index import draft
-from rag.index.canary import find_problems
+from rag.index import draft, generation
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.ingest.flow import Chunking, ingest
-draft.examine = lambda folder, count: find_problems(folder)
+generation.canary = canary_here
 draft.write_apart = write_here
 folder, stage, tokens, overlap = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 def progress(seen, done, total):

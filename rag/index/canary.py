@@ -6,10 +6,14 @@ So no process that matters is the first to open a generation.
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,26 +32,40 @@ ROUNDING = 1e-5  # of a cosine
 MISSED = 0.01  # share of them that an approximate graph may miss; each one's vector has been compared before
 
 
-def examine(folder: Path, count: int) -> list[str]:
-    """Check the generation in `folder` from a fresh process; what is wrong with it, one sentence each.
+Examine = Callable[[Path, int], list[str]]
 
-    Takes about 2 s and 0.2 ms a chunk; given up after 60 s and 10 ms a chunk.
+
+@contextmanager
+def canary() -> Iterator[Examine]:
+    """A block with a fresh process, which makes ready while its generation is still being written.
+
+    What the block is given is called once: with the folder of a generation, and the number of its chunks. It returns what is
+    wrong, one sentence each. Takes about 0.2 ms a chunk; given up after 60 s and 10 ms a chunk.
     """
-    command = [sys.executable, "-m", "rag.index.canary", str(folder.resolve()), str(count)]
+    pipe = subprocess.PIPE
     package = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "rag.index.canary"]
+    with subprocess.Popen(command, cwd=package, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as child:
+        try:
+            yield partial(_examine, child)
+        finally:
+            child.kill()
+
+
+def _examine(child: subprocess.Popen[str], folder: Path, count: int) -> list[str]:
     try:
-        result = subprocess.run(command, cwd=package, capture_output=True, text=True, timeout=60 + count / 100)
+        found, said = child.communicate(json.dumps([str(folder.resolve()), count]), timeout=60 + count / 100)
     except subprocess.TimeoutExpired as error:
         return [f"reading {folder} hung for {error.timeout:.0f} s"]
-    if result.returncode != 0:
-        last = result.stderr.strip().splitlines()[-1:] or ["no message"]
-        return [f"reading {folder} ended its process with code {result.returncode}: {last[0]}"]
-    return [str(problem) for problem in json.loads(result.stdout)]
+    if child.returncode != 0:
+        last = said.strip().splitlines()[-1:] or ["no message"]
+        return [f"reading {folder} ended its process with code {child.returncode}: {last[0]}"]
+    return [str(problem) for problem in json.loads(found)]
 
 
 def find_problems(folder: Path) -> list[str]:
     """What differs from the ledger: chunks that are missing, unknown, altered or not found by their own vector."""
-    from rag.index.chroma import ChromaStore
+    from rag.index.chroma import ChromaStore  # slow to import, and the ingesting process has no use for it
 
     ledger = load_ledger(folder)
     place, name = load_where(folder)
@@ -84,10 +102,15 @@ def _missed(store: ChromaStore, own: list[tuple[str, np.ndarray]]) -> int:
 
 
 def main() -> None:
-    """`python -m rag.index.canary FOLDER COUNT`: a JSON list of problems on stdout; any other end means damage."""
-    confine(int(sys.argv[2]))
+    """`python -m rag.index.canary`: JSON [folder, count] on stdin, the problems on stdout; any other end means damage."""
+    importlib.import_module("rag.index.chroma")  # while there is nothing to read yet
+    told = sys.stdin.read()
+    if not told:
+        return  # whoever started this has ended
+    folder, count = json.loads(told)
+    confine(count)
     try:
-        problems = find_problems(Path(sys.argv[1]))
+        problems = find_problems(Path(folder))
     except IndexDamaged as error:
         problems = [str(error)]
     json.dump(problems, sys.stdout)

@@ -32,7 +32,7 @@ from rag.index.terms import VERSION, analyze
 from rag.ports import Counts, Terms, Vectors
 from rag.types import Chunk, Document, Recipe
 
-PAGE = 1000  # chunks read in one go
+PAGE = 5_000  # chunks read in one go
 ASKED = 500  # texts looked up in one query
 _TABLES = """
 CREATE TABLE IF NOT EXISTS documents (

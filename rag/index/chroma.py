@@ -7,6 +7,9 @@ memory and time speak for the graph, and Chroma answers.
 
 The space is inner product, not cosine: on unit vectors the two rank alike, but Chroma stores a cosine space's vectors normalized
 once more, which changes their last bits, and then no digest could tell damage from rounding.
+
+Texts are kept as metadata, not as Chroma's documents: it indexes those by every three letters, for a search that nobody asks for
+here, and that took half the time of writing.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 EXACT_LIMIT = 200_000  # chunks
-BATCH = 2_000  # rows written in one call
+BATCH = 5_000  # rows written in one call: twice as fast as a thousand, and no more than SQLite takes
 SENT = 500  # rows sent to a server in one call
 THOROUGH, QUICK = 100, 40  # neighbours looked at for each chunk that joins the graph: where it is searched, and where it is not
 PAGE = 5_000  # rows read in one call
@@ -105,16 +108,18 @@ class ChromaStore:
                 self._collection.add(
                     ids=[chunk.id for chunk in batch],
                     embeddings=vectors[start : start + self._batch],
-                    documents=[chunk.text for chunk in batch],
-                    metadatas=[{"chunk": json} for json in encoded[start : start + self._batch]],
+                    metadatas=[
+                        {"chunk": json, "text": chunk.text}
+                        for json, chunk in zip(encoded[start : start + self._batch], batch, strict=True)
+                    ],
                 )
 
     def rows(self) -> Iterator[tuple[list[Chunk], Vectors, Ledger]]:
         """Everything as Chroma holds it, page by page: chunks, their vectors, shape (page, dimension), and their hashes."""
         for offset in range(0, self._collection.count(), PAGE):
-            page = self._collection.get(include=["embeddings", "documents", "metadatas"], limit=PAGE, offset=offset)
+            page = self._collection.get(include=["embeddings", "metadatas"], limit=PAGE, offset=offset)
             encoded = [metadata["chunk"] for metadata in page["metadatas"]]
-            chunks = [decode(*row) for row in zip(encoded, page["documents"], strict=True)]
+            chunks = [decode(metadata["chunk"], metadata["text"]) for metadata in page["metadatas"]]
             vectors = page["embeddings"].astype(np.float32)
             rows = zip(chunks, vectors, encoded, strict=True)
             yield chunks, vectors, {chunk.id: seal(chunk, vector, json) for chunk, vector, json in rows}

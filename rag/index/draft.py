@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rag.index.canary import examine
+from rag.index.canary import Examine
 from rag.index.codec import digest
 from rag.index.manifest import SCHEMA, damaged, hash_files, load_ledger, save_manifest, sync_tree
 from rag.index.writer import write_apart
@@ -17,9 +17,10 @@ from rag.types import Manifest, Recipe
 class GenerationDraft:
     """A generation being written; see ports.Draft."""
 
-    def __init__(self, folder: Path, number: int, previous: int, recipe: Recipe) -> None:
+    def __init__(self, folder: Path, number: int, previous: int, recipe: Recipe, examine: Examine) -> None:
+        """`examine` is of a process that has read nothing yet; see rag.index.canary."""
         self.number = number
-        self._folder, self._previous, self._recipe = folder, previous, recipe
+        self._folder, self._previous, self._recipe, self._examine = folder, previous, recipe, examine
 
     def write(self, catalog: Path, count: int, progress: Progress) -> None:
         """Write what the catalogue lists, `count` chunks, in a process of its own. Raises HomeError if that fails."""
@@ -28,7 +29,7 @@ class GenerationDraft:
     def seal(self, sources: Mapping[str, str], documents: Mapping[str, int], rejected: Sequence[tuple[str, str]]) -> Manifest:
         """Prove in a fresh process that all that was written can be read and found. Raises IndexDamaged if not."""
         ledger = load_ledger(self._folder)
-        if problems := examine(self._folder, len(ledger)):
+        if problems := self._examine(self._folder, len(ledger)):
             raise damaged(self._folder, problems)
         sync_tree(self._folder)
         manifest = Manifest(

@@ -22,7 +22,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from rag.errors import HomeError, IndexDamaged, NoIndex
-from rag.index.canary import examine
+from rag.index.canary import canary
 from rag.index.codec import digest
 from rag.index.draft import GenerationDraft
 from rag.index.lock import home_lock, reading, removing
@@ -149,8 +149,8 @@ class Generations:
         # a server may serve several homes, so the number alone would not be a name
         name = f"shoptalk-{folder.name}" if not self._place else f"shoptalk-{folder.name}-{secrets.token_hex(4)}"
         save_where(folder, self._place, name)
-        with reading(folder):
-            yield GenerationDraft(folder, number, previous, recipe)
+        with reading(folder), canary() as examine:
+            yield GenerationDraft(folder, number, previous, recipe, examine)
 
     def make_live(self, manifest: Manifest) -> None:
         """Move the pointer."""
@@ -200,7 +200,8 @@ class Generations:
                     return problems  # Chroma must not read what it would trust
                 if digest(load_ledger(folder)) != manifest.digest:
                     return [f"{folder / LEDGER} does not add up to the manifest's digest"]
-                return examine(folder, manifest.count)
+                with canary() as examine:
+                    return examine(folder, manifest.count)
         except HomeError as error:
             return [str(error)]
 

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from itertools import islice
@@ -82,7 +83,7 @@ def _lines(child: subprocess.Popen[str]) -> Iterator[str]:
 
 
 def write(folder: Path, catalog: Catalog, number: int, embedder: str, count: int, progress: Progress) -> None:
-    """Vectors and texts into Chroma; words, questions and sentences beside it; and the ledger of all chunks."""
+    """Vectors and texts into Chroma; at the same time words, questions and sentences beside it; and the ledger of all chunks."""
     from rag.index.chroma import ChromaStore
 
     place, name = load_where(folder)
@@ -91,21 +92,24 @@ def write(folder: Path, catalog: Catalog, number: int, embedder: str, count: int
     terms: list[Terms] = []
     asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     said: list[int] = []
-    with closing(ChromaStore.create(folder / CHROMA, place, name, count)) as store:
+    with closing(ChromaStore.create(folder / CHROMA, place, name, count)) as store, ThreadPoolExecutor(1) as beside:
+        adding: Future[None] = beside.submit(lambda: None)
         for page in catalog.pages(number):
             chunks = [chunk for chunk, _ in page]
             texts = [chunk.search_text for chunk in chunks]
             vectors = vectors_of(texts)
-            store.add(chunks, vectors, [encoded for _, encoded in page])
+            adding.result()  # no more than one page waits
+            adding = beside.submit(store.add, chunks, vectors, [encoded for _, encoded in page])
             ledger |= {chunk.id: seal(chunk, vector, encoded) for (chunk, encoded), vector in zip(page, vectors, strict=True)}
             terms += catalog.terms(texts)
             asked += [(chunk.questions, chunk.negatives) for chunk in chunks]
             said += [len(statements(chunk.text, chunk.label)) for chunk in chunks]
             progress("write", len(ledger), count)
-    LexicalIndex.of(terms).save(folder / LEXICAL)
-    Questions.of(asked, vectors_of).save(folder / QUESTIONS)
-    Sentences.write(folder / SENTENCES, said, _sentences(catalog, number, embedder), vectors.shape[1])
-    save_ledger(folder, ledger)
+        LexicalIndex.of(terms).save(folder / LEXICAL)
+        Questions.of(asked, vectors_of).save(folder / QUESTIONS)
+        Sentences.write(folder / SENTENCES, said, _sentences(catalog, number, embedder), vectors.shape[1])
+        save_ledger(folder, ledger)
+        adding.result()
 
 
 def _sentences(catalog: Catalog, number: int, embedder: str) -> Iterator[Vectors]:
