@@ -132,7 +132,7 @@ def build_parts(
     from rag.answer.family import prompt_folder
     from rag.answer.fitted import fitted
     from rag.answer.parts import Parts
-    from rag.answer.terms import Rarity
+    from rag.answer.rarity import Rarity
     from rag.models.resolve import is_tuned
     from rag.retrieve.products import Products
 
@@ -143,7 +143,7 @@ def build_parts(
         rewrite=search.rewrite,
         embedder=embedder,
         generator=generator,
-        rarity=Rarity.of(chunk.search_text for chunk in chunks),
+        rarity=Rarity(generation.content.count, len(chunks)),
         generation=generation.number,
         policy=settings.answer,
         passages=settings.retrieve.passages,

@@ -139,6 +139,7 @@ class Terms(NamedTuple):
 
     hashes: TermHashes  # one a term, as often as it occurs
     words: str  # its folded words, each once, sorted, a space between them
+    content: TermHashes  # one a content term (rag.content), each once
 
 
 class Counts(NamedTuple):

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from indexing import rarity_of
 
 from rag.answer.fitted import CAUTIOUS, Fitted
 from rag.answer.parts import Parts
 from rag.answer.rank import FEATURES
-from rag.answer.terms import Rarity, term_set
+from rag.content import term_set
 from rag.fakes import HashEmbedder, ScriptedGenerator
 from rag.language import detect
 from rag.ports import Layout
@@ -115,7 +116,7 @@ def make_parts(
         rewrite=as_is,
         embedder=HashEmbedder(),
         generator=ScriptedGenerator(replies),
-        rarity=Rarity.of(item.search_text for item in chunks),
+        rarity=rarity_of(item.search_text for item in chunks),
         generation=3,
         policy=AnswerSettings(**{**settings, **policy}),
         passages=5,

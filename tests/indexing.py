@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rag.answer.rarity import Rarity
 from rag.fakes import HashEmbedder
 from rag.index import draft, generation
 from rag.index.canary import Examine, find_problems
 from rag.index.catalog import Catalog
 from rag.index.draft import GenerationDraft
 from rag.index.generation import Generations
+from rag.index.holders import Holders
 from rag.index.lexical import LexicalIndex
 from rag.index.questions import Questions
 from rag.index.sentences import Sentences
+from rag.index.tally import Tally
 from rag.index.terms import analyze
 from rag.index.writer import write
 from rag.ingest.flow import silent
@@ -29,11 +32,22 @@ from rag.types import Chunk, Document, Facets, Manifest, Recipe
 Embed = Callable[[Sequence[str]], Vectors]
 
 
+def tally_of(terms: Sequence[Terms]) -> Tally:
+    tally = Tally()
+    tally.add(terms)
+    return tally
+
+
 def lexical_index(chunks: Sequence[Chunk], terms: Sequence[Terms] | None = None) -> LexicalIndex:
     """`terms` are those of each chunk, where they are known already."""
     known = terms if terms is not None else [analyze(chunk.search_text) for chunk in chunks]
     order = sorted(range(len(chunks)), key=lambda row: chunks[row].id)
-    return LexicalIndex.of((known[row] for row in order), [chunks[row] for row in order])
+    return LexicalIndex.of(tally_of([known[row] for row in order]), [chunks[row] for row in order])
+
+
+def rarity_of(texts: Iterable[str]) -> Rarity:
+    found = [analyze(text) for text in texts]
+    return Rarity(Holders.of(tally_of(found)).count, len(found))
 
 
 def question_index(chunks: Sequence[Chunk], embed: Embed) -> Questions:

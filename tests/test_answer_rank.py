@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from answering import CHUNKS, LAMP, PAY, RETURNS, WEIGHTS, chunk
+from indexing import rarity_of
 
 from rag.answer.dimensions import wanted
 from rag.answer.evidence import heard, usable
@@ -15,7 +16,7 @@ from rag.answer.fit import fit
 from rag.answer.rank import FEATURES, Ranker
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
-from rag.answer.terms import Rarity, term_set
+from rag.content import term_set
 from rag.fakes import HashEmbedder
 from rag.ports import Layout
 from rag.types import Facets, Passage, Query
@@ -24,7 +25,7 @@ NAMES = ("Pinebeck Ember 400 Headlamp", "Pinebeck Ember 300 Headlamp", "余烬 4
 
 
 def ranker(weights: np.ndarray = WEIGHTS) -> Ranker:
-    rarity = Rarity.of(item.search_text for item in CHUNKS)
+    rarity = rarity_of(item.search_text for item in CHUNKS)
     return Ranker(rarity, Subjects(NAMES), Similarity(HashEmbedder()), weights)
 
 
@@ -133,7 +134,7 @@ def test_concepts_meet_across_wordings_and_languages() -> None:
 
 
 def test_rarity_weighs_what_few_texts_say() -> None:
-    rarity = Rarity.of(["lamp red", "lamp blue", "lamp green", "lamp"])
+    rarity = rarity_of(["lamp red", "lamp blue", "lamp green", "lamp"])
     assert rarity.weight("never") == pytest.approx(1.0) and rarity.weight("lamp") < rarity.weight("red") < 1
     assert rarity.coverage({"red", "lamp"}, {"lamp"}) < 0.5 and rarity.coverage(set(), {"lamp"}) == 0
     assert rarity.unseen({"lamp", "never"}) > 0.5

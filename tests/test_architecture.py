@@ -14,8 +14,8 @@ FILES = sorted([*ROOT.glob("rag/**/*.py"), *ROOT.glob("ui/**/*.py")])
 STAGES = {"ingest", "index", "retrieve", "answer", "record", "models", "fakes"}
 LEVELS = (
     {"types", "errors", ""},
-    {"language", "measures", "wording"},
-    {"settings", "ports"},
+    {"language", "concepts", "measures", "wording"},
+    {"settings", "ports", "content"},
     STAGES,
     {"loading", "keeping", "terminal"},
     {"build"},

@@ -111,6 +111,7 @@ def test_terms_are_worked_out_once_a_text(tmp_path: Path, monkeypatch: pytest.Mo
         for text, found, kept in zip(texts, first, again, strict=False):
             assert kept.words == found.words == analyze(text).words
             assert kept.hashes.tolist() == found.hashes.tolist() == analyze(text).hashes.tolist()
+            assert kept.content.tolist() == found.content.tolist() == analyze(text).content.tolist()
         catalog.keep(RECIPE, [document("one", "三盏头灯")])
         catalog.enlist(1, RECIPE, sources("one"))
         catalog.prune([1])

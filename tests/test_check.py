@@ -7,12 +7,12 @@ import time
 
 import pytest
 from answering import CHUNKS, LAMP, PAY, RETURNS, RETURNS_ZH
+from indexing import rarity_of
 
 from rag.answer.check import check
-from rag.answer.terms import Rarity
 from rag.types import Passage
 
-RARITY = Rarity.of(chunk.search_text for chunk in CHUNKS)
+RARITY = rarity_of(chunk.search_text for chunk in CHUNKS)
 PASSAGES = [Passage(RETURNS, 3.0), Passage(LAMP, 2.0), Passage(PAY, 1.0), Passage(RETURNS_ZH, 0.5)]
 
 

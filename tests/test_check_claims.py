@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from indexing import rarity_of
 
 from rag.answer.check import check
 from rag.answer.quantities import unsupported
-from rag.answer.terms import Rarity
 from rag.settings import AnswerSettings
 from rag.types import Chunk, Kind, Passage
 
@@ -41,7 +41,7 @@ def claims(language: str) -> list[dict[str, Any]]:
 def judged(language: str) -> list[tuple[Key, str, str, bool, float]]:
     """(key, sentence, passage, whether no check lets it stand, seconds that took) of each claim."""
     rows, support = claims(language), AnswerSettings().support
-    rarity = Rarity.of(row["passage"] for row in rows)
+    rarity = rarity_of(row["passage"] for row in rows)
     found = []
     for row in rows:
         passages = [Passage(Chunk("", "", "", 0, Kind.PAGE, "", (), row["passage"]), 1.0)]

@@ -6,11 +6,11 @@ import dataclasses
 
 import pytest
 from answering import RETURNS
+from indexing import rarity_of
 
 from rag.answer.check import check
 from rag.answer.compare import POINTS, Source, carries, fitted, points
 from rag.answer.statements import answer, clauses
-from rag.answer.terms import Rarity
 from rag.answer.units import units
 from rag.types import Chunk, Kind, Passage
 
@@ -100,7 +100,7 @@ def test_what_it_stands_for_may_be_named() -> None:
 def test_a_question_states_nothing() -> None:
     text = "Can I use the heater with salt water? No, the heater is made for fresh water."
     assert answer("No, it is not.") == "no" and answer("是的，可以。") == "yes" and answer("Nobody knows.") == ""
-    passages, rarity = [Passage(page(text), 1.0)], Rarity.of([text])
+    passages, rarity = [Passage(page(text), 1.0)], rarity_of([text])
     assert check("No, the heater is made for fresh water.", passages, rarity, 0.6)
     assert not check("Yes, you can use the heater with salt water.", passages, rarity, 0.6)
     assert not check("Yes, the heater is made for fresh water.", passages, rarity, 0.6)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from answering import CHUNKS, LAMP, PAY, RETURNS, chunk
+from indexing import rarity_of
 
 from rag.answer.cite import cite, locate
-from rag.answer.terms import Rarity
 from rag.answer.units import layout, units
 from rag.ports import Layout
 from rag.types import Kind, Passage
 
-RARITY = Rarity.of(item.search_text for item in CHUNKS)
+RARITY = rarity_of(item.search_text for item in CHUNKS)
 
 
 def test_quotes_are_numbered_in_the_order_of_their_use() -> None:

@@ -7,15 +7,15 @@ from datetime import date
 
 import pytest
 from answering import CHUNKS, LAMP, RETURNS, chunk, make_parts
+from indexing import rarity_of
 
 from rag.answer.conflict import disagree, standing
 from rag.answer.flow import answer, collect
 from rag.answer.rank import Candidate
-from rag.answer.terms import Rarity
 from rag.answer.units import units
 from rag.types import Answer, Chunk, Facets, Kind, Passage
 
-RARITY = Rarity.of(item.search_text for item in CHUNKS)
+RARITY = rarity_of(item.search_text for item in CHUNKS)
 LABEL = "A return label costs 4.90 EUR."
 QUESTION = "What does a return label cost?"
 

@@ -203,7 +203,7 @@ def test_a_home_of_an_older_shoptalk_is_rebuilt_without_embedding(ingested: Shop
     (folder / "manifest.json").write_text(json.dumps(manifest))
     shutil.rmtree(folder / "questions")
     with sqlite3.connect(ingested.home / "catalog.sqlite") as database:
-        for table in ("terms", "members", "texts", "chunks", "documents"):
+        for table in ("analyses", "members", "texts", "chunks", "documents"):
             database.execute(f"DROP TABLE {table}")
     (ingested.home / "index" / "gen-0007").mkdir()  # what an ingest that died left
     held = ingested.vectors_held()

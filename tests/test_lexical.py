@@ -185,7 +185,7 @@ def test_100000_chunks_open_at_once_and_answer_in_ten_milliseconds(tmp_path: Pat
     vocabulary[:1000] = hash_terms(f"word{n}" for n in range(1000))
     frequent = np.minimum(chance.zipf(1.3, (100_000, 60)) - 1, len(vocabulary) - 1)  # as words are: a few are everywhere
     chunks = [chunk(f"{n:06}", "") for n in range(100_000)]
-    lexical_index(chunks, [Terms(row, "") for row in vocabulary[frequent]]).save(tmp_path)
+    lexical_index(chunks, [Terms(row, "", row[:0]) for row in vocabulary[frequent]]).save(tmp_path)
     started = time.perf_counter()
     index = LexicalIndex.load(tmp_path, chunks)
     assert time.perf_counter() - started < 0.1

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
-from rag.index.terms import analyze, hash_terms, tokens
+import rag.concepts
+from rag.content import term_set
+from rag.index.terms import VERSION, analyze, hash_terms, tokens
 
 
 @pytest.mark.parametrize(
@@ -86,4 +90,10 @@ def test_analyze_gives_terms_in_order_and_words_once() -> None:
     found = analyze("Lamps, lamps and 头灯 PB-HL210")
     assert np.array_equal(found.hashes, hash_terms(tokens("Lamps, lamps and 头灯 PB-HL210")))
     assert found.words.split(" ") == ["and", "lamps", "pb-hl210", "头灯"]
+    assert np.array_equal(found.content, hash_terms(sorted(term_set("Lamps, lamps and 头灯 PB-HL210"))))
     assert analyze("…").words == ""
+
+
+def test_what_was_counted_before_is_not_taken_for_what_would_be_counted_now() -> None:
+    concepts = hashlib.sha256(rag.concepts.FILE.read_bytes()).hexdigest()
+    assert (VERSION, concepts[:8]) == (3, "575adaf5"), "raise VERSION in rag/index/terms.py, and SCHEMA"

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from rag.answer.cite import Supported, locate
 from rag.answer.compare import carries
 from rag.answer.quantities import unsupported
+from rag.answer.rarity import Rarity
 from rag.answer.similarity import Similarity
-from rag.answer.terms import Rarity, term_set
+from rag.content import term_set
 from rag.language import sentences, words
 from rag.types import Passage
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from rag.answer.parts import Reply
 from rag.answer.quantities import unsupported
-from rag.answer.terms import Rarity, term_set
+from rag.answer.rarity import Rarity
 from rag.answer.units import units
+from rag.content import term_set
 from rag.types import Chunk, Citation, Passage
 
 Supported = tuple[str, Passage, tuple[int, int]]  # a sentence without markers, what carries it, the span of its quote

@@ -10,7 +10,8 @@ from datetime import date
 
 from rag.answer.quantities import Quantity, quantities
 from rag.answer.rank import Candidate
-from rag.answer.terms import Rarity, term_set
+from rag.answer.rarity import Rarity
+from rag.content import term_set
 from rag.types import Kind
 
 CLOSEST = 12  # of the candidates are compared with one another

@@ -19,8 +19,9 @@ from rag.answer.parts import Case, Reply
 from rag.answer.prompt import TUNED, Example, Excerpt, Prompt, disarm, render
 from rag.answer.quote import contradicted
 from rag.answer.rank import Candidate, Said
+from rag.answer.rarity import Rarity
 from rag.answer.reply import bare, reading
-from rag.answer.terms import Rarity, term_set
+from rag.content import term_set
 from rag.errors import ModelFailed, ShoptalkError
 from rag.language import detect, sentences
 from rag.types import Passage, Piece, Token

@@ -19,9 +19,9 @@ from rag.answer.fitted import Fitted, Thresholds, shipped
 from rag.answer.narrow import narrowed
 from rag.answer.prompt import TUNED
 from rag.answer.rank import Candidate, Ranker, Said
+from rag.answer.rarity import Rarity
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
-from rag.answer.terms import Rarity
 from rag.ports import Embedder, Generator, PassageSource, Selector
 from rag.settings import AnswerSettings
 from rag.types import Answer, Citation, History, Language, Outcome, Passage, Query

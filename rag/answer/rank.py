@@ -16,11 +16,12 @@ import numpy as np
 
 from rag.answer.dimensions import fits, wanted
 from rag.answer.fit import Matrix
+from rag.answer.rarity import Rarity
 from rag.answer.reply import Reading
 from rag.answer.similarity import Similarity
 from rag.answer.subjects import Subjects
-from rag.answer.terms import Rarity, term_set
 from rag.answer.units import Unit, layout, units
+from rag.content import term_set
 from rag.language import fold
 from rag.ports import Layout, Scores, Selector
 from rag.types import Chunk, Kind, Language, Passage, Query

@@ -6,7 +6,7 @@ members     which documents each generation holds
 refused     files that cannot be read, and why: they are not tried again while they stay as they are
 texts       sha256 of every text of a document that has a vector: what is searched, questions, sentences
 vectors     by the embedder's fingerprint and the text's sha256: what was embedded once is never embedded again
-terms       by the text's sha256: what was cut into words once is not cut again
+analyses    by the text's sha256: what was cut into words once is not cut again
 removed     fingerprints of phrases of what is no longer held; see rag.index.deleted
 """
 
@@ -51,7 +51,9 @@ CREATE TABLE IF NOT EXISTS texts (
 CREATE TABLE IF NOT EXISTS vectors (embedder TEXT NOT NULL, text BLOB NOT NULL, vector BLOB NOT NULL, UNIQUE (embedder, text));
 CREATE TABLE IF NOT EXISTS refused (id TEXT PRIMARY KEY, digest TEXT NOT NULL, cut TEXT NOT NULL, reason TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS removed (phrase BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS terms (text BLOB PRIMARY KEY, version INTEGER NOT NULL, hashes BLOB NOT NULL, words TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS analyses (
+    text BLOB PRIMARY KEY, version INTEGER NOT NULL, hashes BLOB NOT NULL, words TEXT NOT NULL, content BLOB NOT NULL);
+DROP TABLE IF EXISTS terms;
 """
 _UNUSED = "text NOT IN (SELECT text FROM texts)"
 _OF_GENERATION = "FROM members JOIN chunks USING (document) WHERE generation = ?"
@@ -167,16 +169,19 @@ class Catalog:
     def terms(self, texts: Sequence[str]) -> list[Terms]:
         """The terms of each text; those of new ones are worked out and kept, all of a call or none."""
         wanted = list(dict.fromkeys(texts))
-        held = self._rows("SELECT text, hashes, words FROM terms WHERE version = ? AND", (VERSION,), wanted)
+        held = self._rows("SELECT text, hashes, words, content FROM analyses WHERE version = ? AND", (VERSION,), wanted)
         known = {
-            text: Terms(np.frombuffer(row[0], "<u8").astype(np.uint64), row[1])
+            text: Terms(np.frombuffer(row[0], "<u8"), row[1], np.frombuffer(row[2], "<u8"))
             for text in wanted
             if (row := held.get(_key(text)))
         }
         new = {text: analyze(text) for text in wanted if text not in known}
-        rows = [(_key(text), VERSION, found.hashes.astype("<u8").tobytes(), found.words) for text, found in new.items()]
+        rows = [
+            (_key(text), VERSION, found.hashes.astype("<u8").tobytes(), found.words, found.content.astype("<u8").tobytes())
+            for text, found in new.items()
+        ]
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO terms VALUES (?, ?, ?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO analyses VALUES (?, ?, ?, ?, ?)", rows)
         return [known.get(text) or new[text] for text in texts]
 
     def prune(self, generations: Iterable[int]) -> None:
@@ -186,7 +191,7 @@ class Catalog:
             "members": "generation NOT IN (SELECT value FROM json_each(:kept))",
             "documents": "key NOT IN (SELECT document FROM members)",
             "vectors": _UNUSED + " OR embedder NOT IN (SELECT embedder FROM documents)",
-            "terms": _UNUSED,
+            "analyses": _UNUSED,
         }
         found = (self._row(f"SELECT 1 FROM {table} WHERE {which}", {"kept": kept}) for table, which in surplus.items())
         if not any(found):

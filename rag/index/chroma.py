@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 EXACT_LIMIT = 200_000  # chunks
 BATCH = 5_000  # rows written in one call: twice as fast as a thousand, and no more than SQLite takes
 SENT = 500  # rows sent to a server in one call
-THOROUGH, QUICK = 100, 40  # neighbours looked at for each chunk that joins the graph: where it is searched, and where it is not
+THOROUGH, QUICK = 200, 100  # neighbours looked at for each chunk that joins the graph: where it is searched, and where it is not
 PAGE = 5_000  # rows read in one call
 FEW = 2_000  # chunks that a mask lets pass and that are compared one by one rather than looked for in the graph
 _SHARED = threading.Lock()  # clients of one folder share a core, and chromadb counts them without one

@@ -4,6 +4,7 @@ index/CURRENT           "gen-0007": moved by one rename, last of all
 index/LAST              the highest number there has been, so that a number means one generation for ever
 index/gen-0007/chroma/         vectors, texts, metadata
               /lexical/        BM25
+              /content/        in how many chunks a content term occurs
               /questions/      vectors of the questions that chunks answer
               /sentences/      vectors of the chunks' sentences
               /ledger.json     hashes of every chunk

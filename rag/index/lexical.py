@@ -5,20 +5,22 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.index.ranking import best_rows
+from rag.index.tally import Tally
 from rag.index.terms import hash_terms, tokens
-from rag.ports import Mask, Rows, Scores, TermHashes, Terms
+from rag.ports import Mask, Rows, Scores, TermHashes
 from rag.types import Chunk, Passage, Query
 
 K1, B = 1.5, 0.75  # of BM25: how soon a repeated term stops to count, how much long texts are held back
 WORDS = "words.json"
+PART_BITS = 4  # terms are sorted in so many powers of two parts, or sorting would be what takes most memory
 
 
 class Postings(NamedTuple):
@@ -41,14 +43,9 @@ class LexicalIndex:
         self._postings, self._chunks, self._words = postings, chunks, words
 
     @classmethod
-    def of(cls, terms: Iterable[Terms], chunks: Sequence[Chunk] = ()) -> LexicalIndex:
+    def of(cls, tally: Tally, chunks: Sequence[Chunk] = ()) -> LexicalIndex:
         """From the terms of every chunk, in the order of their ids; without the chunks it can only be saved."""
-        words: Counter[str] = Counter()
-        hashes: list[TermHashes] = []
-        for text in terms:
-            words.update(text.words.split())
-            hashes.append(text.hashes)
-        return cls(_weigh(hashes), chunks, words)
+        return cls(_weigh(*tally.hashes()), chunks, tally.words)
 
     @classmethod
     def load(cls, folder: Path, chunks: Sequence[Chunk]) -> LexicalIndex:
@@ -113,11 +110,19 @@ def _rarity(holders: NDArray[np.int64], count: int) -> Scores:
     return np.log1p((count - holders + 0.5) / (holders + 0.5))
 
 
-def _weigh(texts: Sequence[TermHashes]) -> Postings:
-    """Count the terms of all texts, one array a text, and weigh them."""
-    lengths = np.array([len(text) for text in texts])
-    terms = np.concatenate(texts)
-    rows = np.repeat(np.arange(len(texts), dtype=np.int32), lengths)
+def _weigh(terms: TermHashes, lengths: NDArray[np.int64]) -> Postings:
+    """Count the terms of all texts, and weigh them; lengths[i] of them are of text i."""
+    rows = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+    lengths = np.maximum(lengths, 1)  # a text without terms, so that the mean is never 0
+    norm = K1 * (1 - B + B * lengths / lengths.mean())
+    top = terms >> np.uint64(64 - PART_BITS)
+    parts = [_weigh_part(terms[top == part], rows[top == part], norm) for part in range(2**PART_BITS)]
+    vocabulary, holders, held, weights = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Postings(vocabulary, np.append(0, np.cumsum(holders)), held, weights)
+
+
+def _weigh_part(terms: TermHashes, rows: NDArray[np.int32], norm: Scores) -> tuple[NDArray[Any], ...]:
+    """Some terms, each in its row: the vocabulary, in how many chunks each is, in which, and its weights there."""
     order = np.argsort(terms, kind="stable")
     terms, rows = terms[order], rows[order]
     new = np.ones(len(terms), np.bool_)
@@ -125,8 +130,6 @@ def _weigh(texts: Sequence[TermHashes]) -> Postings:
     first = np.flatnonzero(new)
     counts = np.diff(first, append=len(terms))  # of a term in a chunk
     terms, rows = terms[first], rows[first]
-    vocabulary, starts, holders = np.unique(terms, return_index=True, return_counts=True)
-    lengths = np.maximum(lengths, 1)  # a text without terms, so that the mean is never 0
-    norm = K1 * (1 - B + B * lengths / lengths.mean())
-    weights = np.repeat(_rarity(holders, len(texts)), holders) * counts / (counts + norm[rows])
-    return Postings(vocabulary, np.append(starts, len(rows)).astype(np.int64), rows, weights.astype(np.float32))
+    vocabulary, holders = np.unique(terms, return_counts=True)
+    weights = np.repeat(_rarity(holders, len(norm)), holders) * counts / (counts + norm[rows])
+    return vocabulary, holders, rows, weights.astype(np.float32)

@@ -15,7 +15,8 @@ from rag.index.codec import Ledger, Seal
 from rag.types import Manifest, Recipe
 
 SCHEMA = 4  # raise it when the files of a generation, or the terms in them, change: older ones are then built anew
-CHROMA, LEXICAL, QUESTIONS, SENTENCES = "chroma", "lexical", "questions", "sentences"  # folders of a generation
+# Folders of a generation.
+CHROMA, LEXICAL, CONTENT, QUESTIONS, SENTENCES = "chroma", "lexical", "content", "questions", "sentences"
 MANIFEST, LEDGER, WHERE, DAMAGED = "manifest.json", "ledger.json", "where.json", "damaged.txt"
 REBUILD = "run `python -m rag ingest`"  # embeds nothing again that is in the catalog
 

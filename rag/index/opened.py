@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from rag.errors import HomeError
 from rag.index.codec import Ledger, digest
+from rag.index.holders import Holders
 from rag.index.lexical import LexicalIndex
-from rag.index.manifest import CHROMA, LEXICAL, QUESTIONS, SENTENCES, damaged, load_where
+from rag.index.manifest import CHROMA, CONTENT, LEXICAL, QUESTIONS, SENTENCES, damaged, load_where
 from rag.index.questions import Questions
 from rag.index.sentences import Sentences
 from rag.types import Manifest
@@ -27,6 +28,7 @@ class Generation:
     manifest: Manifest
     store: ChromaStore
     lexical: LexicalIndex
+    content: Holders
     questions: Questions
     sentences: Sentences
 
@@ -40,7 +42,8 @@ def read_generation(folder: Path, manifest: Manifest) -> Generation:
         raise damaged(folder, [f"{found} in {CHROMA}"])
     chunks = list(store.chunks())
     lexical, questions = LexicalIndex.load(folder / LEXICAL, chunks), Questions.load(folder / QUESTIONS, chunks)
-    return Generation(manifest.number, manifest, store, lexical, questions, Sentences.load(folder / SENTENCES))
+    content, sentences = Holders.load(folder / CONTENT), Sentences.load(folder / SENTENCES)
+    return Generation(manifest.number, manifest, store, lexical, content, questions, sentences)
 
 
 def _read_store(folder: Path) -> tuple[Ledger, ChromaStore]:

@@ -38,15 +38,11 @@ class Sentences:
         folder.mkdir(parents=True, exist_ok=True)
         starts = np.cumsum([0, *counts])
         np.save(folder / STARTS, starts)
-        if not starts[-1]:  # nothing can be mapped
-            np.save(folder / VECTORS, np.zeros((0, dimension), np.float16))
-            return
-        written = np.lib.format.open_memmap(folder / VECTORS, "w+", np.float16, (int(starts[-1]), dimension))
-        end = 0
-        for batch in vectors:
-            written[end : end + len(batch)] = batch
-            end += len(batch)
-        written.flush()
+        header = {"descr": "<f2", "fortran_order": False, "shape": (int(starts[-1]), dimension)}
+        with (folder / VECTORS).open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for batch in vectors:
+                file.write(batch.astype("<f2").tobytes())
 
     def cosines(self, vectors: Vectors, rows: Rows) -> Vectors:
         """Shape (len(vectors), len(rows)): the best cosine (-1..1) of each chunk's sentences to each of `vectors`.

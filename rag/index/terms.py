@@ -11,10 +11,11 @@ from hashlib import blake2b
 import numpy as np
 from Stemmer import Stemmer
 
+from rag.content import term_set
 from rag.language import HAN, bigrams, words
 from rag.ports import TermHashes, Terms
 
-VERSION = 2  # raise it, and manifest.SCHEMA, when a text gives other terms or words than before
+VERSION = 3  # raise it, and manifest.SCHEMA, when a text gives other terms, words or concepts than before
 _HAN = re.compile(f"[{HAN}]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _PART = re.compile(rf"{_NUMBER.pattern}|[^\W\d_]+(?:'[^\W\d_]+)*")
@@ -38,9 +39,9 @@ def tokens(text: str) -> list[str]:
 
 
 def analyze(text: str) -> Terms:
-    """The hashes of tokens(), and the words they come from."""
+    """The hashes of tokens(), the words they come from, and the hashes of its content terms."""
     found = words(text)
-    return Terms(hash_terms(_tokens(found, bigrams(text))), " ".join(sorted(set(found))))
+    return Terms(hash_terms(_tokens(found, bigrams(text))), " ".join(sorted(set(found))), hash_terms(sorted(term_set(text))))
 
 
 def hash_terms(terms: Iterable[str]) -> TermHashes:

@@ -23,16 +23,20 @@ from rag import errors
 from rag.errors import HomeError, ShoptalkError
 from rag.index.catalog import Catalog
 from rag.index.codec import Ledger, seal
+from rag.index.holders import Holders
 from rag.index.lexical import LexicalIndex
 from rag.index.limits import confine
 from rag.index.lock import reading
-from rag.index.manifest import CHROMA, LEXICAL, QUESTIONS, REBUILD, SENTENCES, load_where, save_ledger
+from rag.index.manifest import CHROMA, CONTENT, LEXICAL, QUESTIONS, REBUILD, SENTENCES, load_where, save_ledger
 from rag.index.questions import Questions
 from rag.index.sentences import BATCH, Sentences
+from rag.index.tally import Tally
 from rag.language import statements
-from rag.ports import Progress, Terms, Vectors
+from rag.ports import Progress, Vectors
 
-_CLEAN = {"MALLOC_PERTURB_": "165"}  # glibc overwrites what is freed: Chroma's files hold memory that it never filled itself
+# For glibc. What is freed is overwritten: Chroma's files hold memory that it never filled itself. And it is given back: each of
+# Chroma's threads would else keep a share of its own, half as much again of 50,000 chunks.
+_MEMORY = {"MALLOC_PERTURB_": "165", "MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "1000000"}
 SILENCE = 300  # seconds without a page written after which the process is taken for hung
 
 
@@ -44,7 +48,7 @@ def write_apart(folder: Path, catalog: Path, number: int, embedder: str, count: 
         subprocess.Popen(
             [*command, str(number), embedder, str(count)],
             cwd=Path(__file__).resolve().parents[2],
-            env=os.environ | _CLEAN,
+            env=os.environ | _MEMORY,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=said,
@@ -89,7 +93,7 @@ def write(folder: Path, catalog: Catalog, number: int, embedder: str, count: int
     place, name = load_where(folder)
     vectors_of = partial(catalog.get, embedder)
     ledger: Ledger = {}
-    terms: list[Terms] = []
+    tally = Tally()
     asked: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
     said: list[int] = []
     with closing(ChromaStore.create(folder / CHROMA, place, name, count)) as store, ThreadPoolExecutor(1) as beside:
@@ -101,11 +105,12 @@ def write(folder: Path, catalog: Catalog, number: int, embedder: str, count: int
             adding.result()  # no more than one page waits
             adding = beside.submit(store.add, chunks, vectors, [encoded for _, encoded in page])
             ledger |= {chunk.id: seal(chunk, vector, encoded) for (chunk, encoded), vector in zip(page, vectors, strict=True)}
-            terms += catalog.terms(texts)
+            tally.add(catalog.terms(texts))
             asked += [(chunk.questions, chunk.negatives) for chunk in chunks]
             said += [len(statements(chunk.text, chunk.label)) for chunk in chunks]
             progress("write", len(ledger), count)
-        LexicalIndex.of(terms).save(folder / LEXICAL)
+        LexicalIndex.of(tally).save(folder / LEXICAL)
+        Holders.of(tally).save(folder / CONTENT)
         Questions.of(asked, vectors_of).save(folder / QUESTIONS)
         Sentences.write(folder / SENTENCES, said, _sentences(catalog, number, embedder), vectors.shape[1])
         save_ledger(folder, ledger)

@@ -28,6 +28,7 @@ from rag.evaluate.gold import Question, load_gold
 from rag.evaluate.metrics import percentile
 from rag.index.chroma import ChromaStore
 from rag.index.codec import encode
+from rag.index.holders import Holders
 from rag.index.opened import Generation
 from rag.index.terms import analyze
 from rag.ingest.chunk import chunk as cut
@@ -35,7 +36,7 @@ from rag.language import sentences
 from rag.ports import Embedder, Terms, Vectors
 from rag.settings import Settings
 from rag.types import Chunk, Filter, Kind, Manifest, Recipe
-from tests.indexing import lexical_index, question_index, sentence_index
+from tests.indexing import lexical_index, question_index, sentence_index, tally_of
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 RESULTS = Path(__file__).with_name("results.md")
@@ -86,8 +87,7 @@ class Pages:
         page = self._chunks[offset : offset + limit]
         return {
             "embeddings": self._vectors[offset : offset + limit],
-            "documents": [chunk.text for chunk in page],
-            "metadatas": [{"chunk": encode(chunk)} for chunk in page],
+            "metadatas": [{"chunk": encode(chunk), "text": chunk.text} for chunk in page],
         }
 
     def get_max_batch_size(self) -> int:
@@ -129,7 +129,8 @@ def _piece(text: str) -> Terms:
 def terms(chunk: Chunk) -> Terms:
     """The chunk's terms, line by line: a corpus of recombined sentences is analysed in the time of the sentences."""
     found = [_piece(line) for line in chunk.search_text.split("\n")]
-    return Terms(np.concatenate([own.hashes for own in found]), " ".join({word for own in found for word in own.words.split()}))
+    words = {word for own in found for word in own.words.split()}
+    return Terms(np.concatenate([own.hashes for own in found]), " ".join(words), np.concatenate([own.content for own in found]))
 
 
 def unit(count: int, dimension: int) -> Vectors:
@@ -147,7 +148,7 @@ def generation(chunks: Sequence[Chunk], found: Sequence[Terms], dimension: int) 
     recipe = Recipe("bench", dimension, 160, 0, 0, "", "")
     manifest = Manifest(1, 0, "", recipe, {}, {}, (), len(chunks), "", {})
     sentences = sentence_index(list(store.chunks()), lambda texts: unit(len(texts), dimension))
-    return Generation(1, manifest, store, lexical_index(chunks, found), questions, sentences)
+    return Generation(1, manifest, store, lexical_index(chunks, found), Holders.of(tally_of(found)), questions, sentences)
 
 
 def timed(work: Callable[[], object], took: Took) -> None:
