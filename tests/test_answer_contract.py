@@ -23,6 +23,7 @@ def test_the_answer_object() -> None:
     }
     citation = given["citations"][0]
     assert set(citation) == {"n", "document", "chunk", "quote", "start", "end"}
+    assert all(set(passage) == {"id", "document", "title", "url", "score", "text"} for passage in given["passages"])
     text = next(passage["text"] for passage in given["passages"] if passage["id"] == citation["chunk"])
     assert text[citation["start"] : citation["end"]] == citation["quote"]
     assert given["outcome"] == "answered" and all(isinstance(value, float) for value in given["timings"].values())

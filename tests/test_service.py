@@ -213,6 +213,17 @@ def test_when_the_client_leaves_the_work_stops() -> None:
         assert client.post("/api/answer", json={"question": "hello"}).status_code == 200
 
 
+def test_a_client_that_leaves_before_its_question_is_sent_is_no_failure(capfd: pytest.CaptureFixture[str]) -> None:
+    head = b"POST /api/answer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{"
+    with serving(StandIn()) as client:
+        with socket.create_connection(("127.0.0.1", client.base_url.port or 0)) as leaving:
+            leaving.sendall(head)
+            time.sleep(0.1)
+        time.sleep(0.3)
+        assert client.post("/api/answer", json={"question": "hello"}).status_code == 200
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_turn_ends_at_its_deadline_and_the_queue_counts() -> None:
     with serving(StandIn(delay=0.2), concurrency=1, queue=4, deadline=1.0) as client, ThreadPoolExecutor(3) as pool:
         started = time.monotonic()

@@ -1,7 +1,7 @@
 """The HTTP API over the same turns as the page. Strict in what it takes; failures are told apart from refusals by status.
 
 POST /api/answer {"question", "history", "conversation", "filter", "stream"} -> the answer object, or server-sent events when
-    streaming: sources (the standalone query, the passages' ids and titles), token, then one of done | refused | handed_over
+    streaming: sources (the standalone query, and where the passages are from), token, then one of done | refused | handed_over
     (the answer object) or error. A filter has some of language, region, product, audience. What fails with 5xx has in "answer"
     what a shopper may be shown: a fixed sentence with the shop's contact.
 POST /api/vote {"answer", "value", "comment"} -> 204
@@ -22,8 +22,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import ClientDisconnect
 
-from rag.answer.contract import as_dict, parse_filter
+from rag.answer.contract import as_dict, parse_filter, source
 from rag.errors import DataError, Overdue, Starting, TooBusy, WrongFilter
 from rag.language import detect
 from rag.settings import ShopSettings
@@ -159,6 +160,8 @@ async def _read(request: Request, form: type[Body]) -> Body:
         return form.model_validate_json(body)
     except TimeoutError as error:
         raise Problem(408, "slow", "the body took too long") from error
+    except ClientDisconnect as error:
+        raise Problem(499, "gone", "the client went away") from error
     except ValidationError as error:
         wrong = [{"where": ".".join(map(str, one["loc"])), "what": one["type"]} for one in error.errors(include_input=False)[:20]]
         raise Problem(422, "invalid", "the body is not in the documented form", wrong=_printable(wrong)) from error
@@ -212,8 +215,7 @@ async def _after(opening: str, rest: AsyncGenerator[str, None]) -> AsyncGenerato
 def _event(step: object) -> str:
     match step:
         case Sources(query=query, passages=passages):
-            found = [{"id": one.chunk.id, "document": one.chunk.document, "title": one.chunk.title} for one in passages]
-            return _sse("sources", {"query": query.text, "passages": found})
+            return _sse("sources", {"query": query.text, "passages": [source(one.chunk) for one in passages]})
         case Token(text=text):
             return _sse("token", {"text": text})
         case Done(answer=answer) | Refused(answer=answer) | HandOver(answer=answer):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rag.errors import DataError, WrongFilter
-from rag.types import Answer, Filter, History, Role, Turn
+from rag.types import Answer, Chunk, Filter, History, Role, Turn
 
 _QUESTION = '{"id": "...", "question": "...", "history": [{"role": "user", "text": "..."}]}, one a line'
 _HISTORY = '[{"role": "user|assistant", "text": "..."}], oldest first'
@@ -34,9 +34,7 @@ def as_dict(answer: Answer) -> dict[str, Any]:
         "outcome": answer.outcome.value,
         "answer": answer.text,
         "citations": [asdict(citation) for citation in answer.citations],
-        "passages": [
-            {"id": p.chunk.id, "document": p.chunk.document, "score": p.score, "text": p.chunk.text} for p in answer.passages
-        ],
+        "passages": [{**source(p.chunk), "score": p.score, "text": p.chunk.text} for p in answer.passages],
         "query": answer.query.text,
         "generation": answer.generation,
         "timings": dict(answer.timings),
@@ -45,6 +43,11 @@ def as_dict(answer: Answer) -> dict[str, Any]:
         "language": answer.language,
         "failed": answer.failed,
     }
+
+
+def source(chunk: Chunk) -> dict[str, str]:
+    """Where a passage is from; `url` is empty where the document does not say."""
+    return {"id": chunk.id, "document": chunk.document, "title": chunk.title, "url": chunk.url}
 
 
 def read_questions(path: Path) -> list[Question]:

@@ -6,7 +6,7 @@ Chroma.add_documents, with Shoptalk's model in float32, at its default size of c
 its own, one after the other. Shoptalk embeds more of a chunk than its text, its sentences above all; the table tells how many
 texts. Quality is nDCG@10 of sentences without their last three words, each asked for its page.
 
-python -m tests.bench.ingest [--sizes 1000 10000] [--against 1000]
+python -m tests.bench.ingest [--sizes 1000 10000] [--against 1000] | --written 100000
 """
 
 from __future__ import annotations
@@ -115,6 +115,37 @@ def shoptalk_quality(folder: Path, home: Path) -> Row:
         return {"quality": quality(folder, lambda asked: [p.chunk.document for p in search.find(asked, k=10)[1]])}
 
 
+def opened(folder: Path, home: Path) -> Row:
+    """How long a server that has a generation takes to open the next."""
+    from rag import settings
+    from rag.assistant import Live, Models
+    from rag.fakes import ScriptedGenerator
+
+    chosen = settings.load(home=home, corpus=folder)
+    models, generator = Models.of(chosen), ScriptedGenerator()
+    took = 0.0
+    for _ in range(2):
+        started = time.perf_counter()
+        Live.open(chosen, models, generator)
+        took = time.perf_counter() - started
+    return {"opened": took}
+
+
+def written(folder: Path, home: Path) -> Row:
+    """A first ingest with an embedder that takes no time and no memory."""
+    from rag import settings
+    from rag.fakes import HashEmbedder
+    from rag.index.catalog import Catalog
+    from rag.ingest.flow import Chunking, ingest
+    from rag.keeping import CATALOG, build_generations
+
+    chosen = settings.load(home=home, corpus=folder)
+    with Catalog(home / CATALOG) as catalog:
+        chunking = Chunking(chosen.chunk.tokens, chosen.chunk.overlap)
+        report = ingest(folder, build_generations(chosen), catalog, HashEmbedder(384), chunking)
+    return {"chunks": report.added, "texts": report.embedded, "seconds": report.seconds}
+
+
 def langchain(folder: Path, home: Path, tokens: int) -> Row:
     """As the documentation has it; `tokens` of a chunk, 0: the splitter's default of 4,000 characters."""
     started = time.perf_counter()
@@ -174,6 +205,8 @@ def limit() -> Row:
 RUNS: dict[str, Callable[[Path, Path], Row]] = {
     "shoptalk": shoptalk,
     "shoptalk-quality": shoptalk_quality,
+    "opened": opened,
+    "written": written,
     "langchain": lambda folder, home: langchain(folder, home, 0),
     "langchain-160": lambda folder, home: langchain(folder, home, TOKENS),
     "limit": lambda folder, home: limit(),
@@ -207,13 +240,15 @@ def table(grown: list[Row], compared: dict[str, Row], fastest: Row) -> str:
         "",
         f"Made by `make bench-ingest` on {os.cpu_count()} cores ({platform.machine()}).",
         "",
-        "| chunks | texts embedded | first ingest | chunks/s | texts/s | unchanged | one file saved, live | largest process |",
-        "|---|---|---|---|---|---|---|---|",
+        "| chunks | texts embedded | first ingest | chunks/s | texts/s | unchanged | one file saved, live "
+        "| opened by a server | largest process |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in grown:
         lines.append(
             f"| {row['chunks']:,} | {row['texts']:,} | {row['seconds']:.0f} s | {row['chunks'] / row['seconds']:.1f} "
-            f"| {row['texts'] / row['seconds']:.0f} | {row['again']:.1f} s | {row['edit']:.1f} s | {row['memory']:.0f} MB |"
+            f"| {row['texts'] / row['seconds']:.0f} | {row['again']:.1f} s | {row['edit']:.1f} s | {row['opened']:.1f} s "
+            f"| {row['memory']:.0f} MB |"
         )
     lines += ["", "| the same files | chunks | texts | seconds | chunks/s | texts/s | nDCG@10 |", "|---|---|---|---|---|---|---|"]
     for name, row in compared.items():
@@ -235,7 +270,13 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000])
     parser.add_argument("--against", type=int, default=1_000)
+    parser.add_argument("--written", type=int, help="so many chunks alone, with an embedder that takes nothing; writes no table")
     chosen = parser.parse_args()
+    if chosen.written:
+        with tempfile.TemporaryDirectory() as made:
+            write_pages(Path(made) / "pages", chosen.written)
+            sys.stdout.write(f"{apart('written', Path(made) / 'pages', Path(made) / 'home')}\n")
+        return
     with tempfile.TemporaryDirectory() as made:
         root = Path(made)
         fastest = apart("limit", root, root)
@@ -249,7 +290,8 @@ def main() -> None:
         grown: list[Row] = []
         for size in chosen.sizes:
             write_pages(root / f"{size}", size)
-            grown.append(apart("shoptalk", root / f"{size}", root / f"home-{size}"))
+            row = apart("shoptalk", root / f"{size}", root / f"home-{size}")
+            grown.append(row | {"opened": apart("opened", root / f"{size}", root / f"home-{size}")["opened"]})
     text = table(grown, compared, fastest)
     sys.stdout.write(text)
     RESULTS.write_text(text, encoding="utf-8")
