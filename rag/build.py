@@ -59,16 +59,18 @@ def run_ingest(
 def cluster_steps(settings: Settings, address: str) -> AbstractContextManager[Steps | None]:
     """A block with what reads, chunks and embeds on the cluster; without an address the one that ingests does it itself.
 
-    Nodes are sent the models' settings, no secrets; each of their processes has `models.threads` cores, or one.
+    Nodes are sent the models' settings, no secrets. Each of their processes has `models.threads` cores, or one, and with
+    `models.device` "cuda" a GPU to embed on.
     """
     if not address:
         return nullcontext()
     from rag.ingest.cluster import connected
 
     cores = settings.models.threads or 1
-    models = settings.models.model_copy(update={"threads": cores, "api_key": ""})
+    device = settings.models.device.partition(":")[0]  # without a number: a process sees its own GPU alone
+    models = settings.models.model_copy(update={"threads": cores, "device": device, "api_key": ""})
     shipped = settings.model_copy(update={"models": models, "database_url": ""})
-    return connected(address, partial(build_embedder, shipped), cores)
+    return connected(address, partial(build_embedder, shipped), cores, int(device == "cuda"))
 
 
 def build_search(settings: Settings, generation: Generation, embedder: Embedder, reranker: Reranker | None = None) -> Search:

@@ -89,11 +89,11 @@ def until(true: Callable[[], object]) -> None:
 
 
 @contextmanager
-def ray_head() -> Iterator[tuple[str, Node]]:
+def ray_head(*options: str) -> Iterator[tuple[str, Node]]:
     """host:port of a new cluster, and its only node, of one core. Nothing of it is left behind."""
     folder = tempfile.mkdtemp(prefix="ray-")  # not below pytest's, whose paths are too long for sockets
     port = free_port()
-    node = Node("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}")
+    node = Node("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={folder}", *options)
     try:
         until(lambda: answers(f"127.0.0.1:{port}"))
         yield f"127.0.0.1:{port}", node

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from machines import Node, chroma_server, free_port, ray_head, ray_node
 
@@ -176,6 +177,29 @@ def test_what_kills_every_process_ends_the_ingest(head: str, monkeypatch: pytest
         pytest.raises(ClusterFailed, match="to read, chunk and embed; found .*Actor"),
     ):
         list(steps.embed([["b"]]))
+
+
+class Seeing(HashEmbedder):
+    """Its vectors tell which GPU it may use."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        return np.full((len(texts), 1), float(os.environ.get("CUDA_VISIBLE_DEVICES") or -1), np.float32)
+
+
+@pytest.mark.slow
+def test_who_embeds_on_a_gpu_is_given_one(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        cluster.connected(head, Seeing, 1, gpus=1) as steps,
+        pytest.raises(ClusterFailed, match="a node with a GPU .*; found none .*; start it with `ray start --num-gpus=1`"),
+    ):
+        list(steps.embed([["a"]]))
+    with ray_head("--num-gpus=1") as (address, _), cluster.connected(address, Seeing, 1, gpus=1) as steps:
+        assert [vectors.tolist() for _, vectors in steps.embed([["a"], ["b"]])] == [[[0.0]]] * 2
+    asked: list[int] = []
+    monkeypatch.setattr(cluster, "connected", lambda address, make, cores, gpus: asked.append(gpus))
+    for device in ("cpu", "cuda", "cuda:1"):
+        build.cluster_steps(Settings(fakes=True, models={"device": device}), "127.0.0.1:1")
+    assert asked == [0, 1, 1]
 
 
 @pytest.mark.slow

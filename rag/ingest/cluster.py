@@ -37,10 +37,11 @@ BLOCKS = 4_000  # that the items are dealt out in, at most: what is lost with a 
 
 
 @contextmanager
-def connected(address: str, make_embedder: Callable[[], Embedder], cores: int) -> Iterator[RaySteps]:
-    """A block that may use the cluster at HOST:PORT, of which this machine is a node; `cores` for each of its processes.
+def connected(address: str, make_embedder: Callable[[], Embedder], cores: int, gpus: int = 0) -> Iterator[RaySteps]:
+    """A block that may use the cluster at HOST:PORT, of which this machine is a node.
 
-    Raises ClusterFailed if there is none, or if it runs another Ray or Python.
+    Each of its processes gets `cores`, and one that embeds `gpus`. Raises ClusterFailed if there is no cluster, or if it runs
+    another Ray or Python.
     """
     if find_spec("ray") is None:
         raise ClusterFailed(expected="Ray", found="it is not installed", remedy="run `pip install 'shoptalk[cluster]'`")
@@ -53,7 +54,7 @@ def connected(address: str, make_embedder: Callable[[], Embedder], cores: int) -
     except (RuntimeError, ConnectionError, ValueError) as error:
         raise _unfit(address, " ".join(str(error).split())) from error
     try:
-        yield RaySteps(address, make_embedder, cores)
+        yield RaySteps(address, make_embedder, cores, gpus)
     finally:
         ray.shutdown()
 
@@ -63,8 +64,8 @@ class RaySteps:
 
     windows = 32  # some 130,000 chunks, so that starting the processes of the cluster takes little of the time
 
-    def __init__(self, address: str, make_embedder: Callable[[], Embedder], cores: int) -> None:
-        self._address, self._cores = address, cores
+    def __init__(self, address: str, make_embedder: Callable[[], Embedder], cores: int, gpus: int) -> None:
+        self._address, self._cores, self._gpus = address, cores, gpus
         self._local = make_embedder, identity(make_embedder())
 
     def cut(self, found: Found, recipe: Recipe) -> Iterator[Read | Rejection]:
@@ -82,10 +83,10 @@ class RaySteps:
                 yield result
 
     def embed(self, batches: Sequence[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
-        """See flow.Steps."""
-        return ((batches[at], vectors) for at, vectors in self._made(_embed, batches))
+        """See flow.Steps. Raises ClusterFailed, too, if no node has the GPUs that the embedder is to run on."""
+        return ((batches[at], vectors) for at, vectors in self._made(_embed, batches, self._gpus))
 
-    def _made(self, step: Step, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def _made(self, step: Step, items: Sequence[Any], gpus: int = 0) -> Iterator[tuple[int, Any]]:
         """What the step makes of each item, with the item's number, as it comes."""
         import ray
         import ray.data
@@ -97,13 +98,14 @@ class RaySteps:
         size = -(-len(items) // BLOCKS)
         parts = (range(start, min(start + size, len(items))) for start in range(0, len(items), size))
         blocks = [ray.put(_table({at: items[at] for at in part})) for part in parts]
-        workers = max(1, min(len(blocks), int(ray.cluster_resources().get("CPU", 0)) // self._cores))
+        workers = max(1, min(len(blocks), self._places(ray.cluster_resources(), gpus)))
         made = ray.data.from_arrow_refs(blocks).map_batches(
             Worker,
             fn_constructor_args=(step, *self._local, self._cores),
             batch_size=1,
             batch_format="pyarrow",
             num_cpus=self._cores,
+            num_gpus=gpus or None,
             max_task_retries=RETRIES,
             compute=ray.data.ActorPoolStrategy(min_size=1, initial_size=workers, max_size=workers),
         )
@@ -119,6 +121,16 @@ class RaySteps:
                 found=f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}",
                 remedy="see the logs of its nodes, then run it again: what was embedded is kept, the live index is as it was",
             ) from error
+
+    def _places(self, held: Mapping[str, float], gpus: int) -> int:
+        """How many processes have room in a cluster that has these resources."""
+        if gpus > held.get("GPU", 0):
+            raise ClusterFailed(
+                expected=f"a node with a GPU in the cluster at {self._address}, as models.device says",
+                found="none that Ray knows of",
+                remedy="start it with `ray start --num-gpus=1`, or set models.device to cpu",
+            )
+        return min(int(held.get("CPU", 0)) // self._cores, int(held["GPU"]) // gpus if gpus else BLOCKS)
 
 
 class Worker:
