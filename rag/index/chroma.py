@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 EXACT_LIMIT = 200_000  # chunks
 BATCH = 5_000  # rows written in one call: twice as fast as a thousand, and no more than SQLite takes
 SENT = 500  # rows sent to a server in one call
-THOROUGH, QUICK = 200, 100  # neighbours looked at for each chunk that joins the graph: where it is searched, and where it is not
+CARE = ((20_000, 40), (EXACT_LIMIT, 100))  # up to so many chunks, neighbours looked at for each that joins the graph
+THOROUGH = 200  # ... and where answers come from it
 PAGE = 5_000  # rows read in one call
 FEW = 2_000  # chunks that a mask lets pass and that are compared one by one rather than looked for in the graph
 _SHARED = threading.Lock()  # clients of one folder share a core, and chromadb counts them without one
@@ -64,7 +65,7 @@ class ChromaStore:
         Chroma writes its HNSW files after each `sync_threshold` rows and has no flush: the count of all rows makes that happen
         exactly once, with the last row. Below the threshold they would be rebuilt from its log at every opening.
         """
-        careful = THOROUGH if count > EXACT_LIMIT else QUICK
+        careful = next((care for most, care in CARE if count <= most), THOROUGH)
         hnsw = {"space": "ip", "sync_threshold": count, "ef_construction": careful}
         with ExitStack() as opened:
             client = _connect(folder, place)

@@ -10,7 +10,7 @@ from pathlib import Path
 from rag.errors import CorpusEmpty, HomeBusy, ShoptalkError
 from rag.ingest.report import IngestReport
 
-QUIET = 400  # milliseconds without a change after which an ingest begins
+QUIET = 200  # milliseconds without a change after which an ingest begins
 LONGEST = 5_000  # ... or after the first of them, where they do not end
 AGAIN = 5.0  # seconds until what another process stood in the way of is tried again
 
