@@ -446,3 +446,12 @@ def test_vectors_that_differ_by_rounding_stand_for_each_other(tmp_path: Path, mo
 
     monkeypatch.setattr(HashEmbedder, "embed", nearly)
     assert publish(Generations(tmp_path), [make(n) for n in range(40)]).count == 40
+
+
+@pytest.mark.parametrize("count, care", [(20_000, 40), (100_000, 100), (200_001, 200)])
+def test_a_larger_graph_is_built_with_more_care(tmp_path: Path, count: int, care: int) -> None:
+    from rag.index.chroma import ChromaStore
+
+    store = ChromaStore.create(tmp_path, "", "shoptalk-large", count)
+    assert store._collection.configuration["hnsw"]["ef_construction"] == care, "or some of its chunks are not found"
+    store.close()
