@@ -97,6 +97,20 @@ def test_stopping_does_not_wait_for_a_reader_that_lags_behind() -> None:
     assert "reply stopped" in reply
 
 
+def test_a_new_chat_is_the_last_word_of_both_streams() -> None:
+    """The browser may show a step of the old turn after the new chat's: whichever comes last, nothing is left."""
+
+    async def run() -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
+        page, _ = parts(StandIn(delay=0.02))
+        running = asyncio.create_task(ask(page, "a long story", Chat("a" * 32)))
+        await asyncio.sleep(0.4)
+        return await page.start_over(Chat("a" * 32)), await running
+
+    over, sent = asyncio.run(run())
+    assert over[0] == [] and over[2] == Chat()
+    assert len(sent) > 2 and sent[-1][0] == []
+
+
 def test_work_that_never_ends_loses_its_place(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     async def run() -> str:
         page, turns = parts(StandIn(delay=0))

@@ -79,6 +79,8 @@ class Page:
             async with aclosing(self._turns.events(question, chat.history, chat.id, "page")) as steps:
                 async for step in steps:
                     if isinstance(step, Stopped) and step.quiet:
+                        # The browser takes this turn's steps and start_over's side by side, so the last step clears as well.
+                        yield [], gr.skip(), gr.skip()
                         return
                     reply = present.advance(reply, step)
                     yield _log(chat, asked, reply), gr.skip(), gr.skip()
