@@ -110,9 +110,9 @@ def test_a_refusal_names_no_order(order: str) -> None:
 @pytest.mark.parametrize("size", [10_000, 20_000, 80_000])
 @pytest.mark.parametrize("text", ["<", "[", "<|", '"', "-", "system", " ", "[1", "<!-", "\r", "a", "，"])
 def test_disarming_is_fast_whatever_the_text(text: str, size: int) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     disarm(text * (size // len(text)))
-    assert time.perf_counter() - started < 0.5
+    assert time.thread_time() - started < 0.5
 
 
 def test_a_clean_text_stays_as_it_is() -> None:

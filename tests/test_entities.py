@@ -116,10 +116,10 @@ def test_a_long_history_is_looked_through_in_milliseconds() -> None:
     chunks = [Chunk(f"{name}{n}", "a", "", 0, Kind.PASSAGE, name, (), "x") for name in names for n in range(2)]
     found = Entities.of(chunks, Counter(word for chunk in chunks for word in set(words(chunk.search_text))))
     turns = [f"Tell me more about the Aln{number} House and wether it has everthing" * 3 for number in range(20)]
-    started = time.perf_counter()
+    started = time.thread_time()
     for turn in turns:
         found.ids(turn)
-    assert time.perf_counter() - started < 0.1  # twenty times what it takes
+    assert time.thread_time() - started < 0.1  # twenty times what it takes
 
 
 def test_a_product_is_known_without_its_number_unless_that_is_an_everyday_word() -> None:

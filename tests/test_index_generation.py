@@ -125,10 +125,10 @@ def test_live_follows_the_pointer_and_is_cheap(home: Path) -> None:
     live = generations.live()
     assert live is not None
     assert (live.number, live.count, live.rejected) == (2, 40, (("e.md", "empty"),))
-    started = time.perf_counter()
+    started = time.thread_time()
     for _ in range(200):
         generations.live()
-    assert time.perf_counter() - started < 0.2
+    assert time.thread_time() - started < 0.2
     Generations(home).rollback()
     assert generations.live().number == 1  # type: ignore[union-attr]
 

