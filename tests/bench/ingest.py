@@ -6,7 +6,8 @@ Chroma.add_documents, with Shoptalk's model in float32, at its default size of c
 its own, one after the other. Shoptalk embeds more of a chunk than its text, its sentences above all; the table tells how many
 texts. Quality is nDCG@10 of sentences without their last three words, each asked for its page.
 
-python -m tests.bench.ingest [--sizes 1000 10000] [--against 1000] | --written 100000
+python -m tests.bench.ingest [--sizes 1000 10000] [--against 1000] | --sizes 100000 --against 0 | --written 100000
+The second takes 35 minutes and writes ingest-100000.md.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from rag.language import HAN, sentences
 
 CORPUS = Path(__file__).parents[2] / "corpus" / "shop"
 RESULTS = Path(__file__).with_name("ingest.md")
+SIZES = [1_000, 10_000]  # chunks, about
 SECTIONS = 10  # of a page, each about a chunk
 ASKED = 200  # sentences, for quality
 SEED = 5
@@ -233,12 +235,12 @@ def one(name: str, folder: str, home: str) -> None:
     sys.stdout.write(json.dumps(row | {"memory": max(peaks)}) + "\n")
 
 
-def table(grown: list[Row], compared: dict[str, Row], fastest: Row) -> str:
+def table(grown: list[Row], compared: dict[str, Row], fastest: Row, command: str) -> str:
     """Markdown."""
     lines = [
         "# From files to an index",
         "",
-        f"Made by `make bench-ingest` on {os.cpu_count()} cores ({platform.machine()}).",
+        f"Made by `{command}` on {os.cpu_count()} cores ({platform.machine()}).",
         "",
         "| chunks | texts embedded | first ingest | chunks/s | texts/s | unchanged | one file saved, live "
         "| opened by a server | largest process |",
@@ -250,7 +252,12 @@ def table(grown: list[Row], compared: dict[str, Row], fastest: Row) -> str:
             f"| {row['texts'] / row['seconds']:.0f} | {row['again']:.1f} s | {row['edit']:.1f} s | {row['opened']:.1f} s "
             f"| {row['memory']:.0f} MB |"
         )
-    lines += ["", "| the same files | chunks | texts | seconds | chunks/s | texts/s | nDCG@10 |", "|---|---|---|---|---|---|---|"]
+    if compared:
+        lines += [
+            "",
+            "| the same files | chunks | texts | seconds | chunks/s | texts/s | nDCG@10 |",
+            "|---|---|---|---|---|---|---|",
+        ]
     for name, row in compared.items():
         lines.append(
             f"| {name} | {row['chunks']:,} | {row['texts']:,} | {row['seconds']:.1f} | {row['chunks'] / row['seconds']:.1f} "
@@ -265,11 +272,20 @@ def table(grown: list[Row], compared: dict[str, Row], fastest: Row) -> str:
     return "\n".join(lines) + "\n"
 
 
+def beside(root: Path, chunks: int) -> dict[str, Row]:
+    """LangChain and Shoptalk over the same pages, by name."""
+    write_pages(root / "same", chunks)
+    named = {"LangChain, its default chunks": "langchain", "LangChain, chunks of 160 tokens": "langchain-160"}
+    compared = {name: apart(run, root / "same", root / run) for name, run in named.items()}
+    own = apart("shoptalk", root / "same", root / "own")
+    return compared | {"Shoptalk": own | apart("shoptalk-quality", root / "same", root / "own")}
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--sizes", type=int, nargs="*", default=[1_000, 10_000])
-    parser.add_argument("--against", type=int, default=1_000)
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--against", type=int, default=SIZES[0], help="chunks for LangChain as well; 0: it does not run")
     parser.add_argument("--written", type=int, help="so many chunks alone, with an embedder that takes nothing; writes no table")
     chosen = parser.parse_args()
     if chosen.written:
@@ -280,21 +296,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as made:
         root = Path(made)
         fastest = apart("limit", root, root)
-        compared: dict[str, Row] = {}
-        write_pages(root / "same", chosen.against)
-        named = {"LangChain, its default chunks": "langchain", "LangChain, chunks of 160 tokens": "langchain-160"}
-        for name, run in named.items():
-            compared[name] = apart(run, root / "same", root / run)
-        own = apart("shoptalk", root / "same", root / "own")
-        compared["Shoptalk"] = own | apart("shoptalk-quality", root / "same", root / "own")
+        compared = beside(root, chosen.against) if chosen.against else {}
         grown: list[Row] = []
         for size in chosen.sizes:
             write_pages(root / f"{size}", size)
             row = apart("shoptalk", root / f"{size}", root / f"home-{size}")
             grown.append(row | {"opened": apart("opened", root / f"{size}", root / f"home-{size}")["opened"]})
-    text = table(grown, compared, fastest)
+    usual = chosen.sizes == SIZES
+    text = table(
+        grown, compared, fastest, "make bench-ingest" if usual else f"python -m {' '.join(['tests.bench.ingest', *sys.argv[1:]])}"
+    )
     sys.stdout.write(text)
-    RESULTS.write_text(text, encoding="utf-8")
+    (RESULTS if usual else RESULTS.with_stem(f"ingest-{max(chosen.sizes)}")).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
