@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from rag.errors import ShoptalkError, Unreadable
 from rag.ingest.apart import Limits, ReadFile, reading_apart
 from rag.ingest.read import read
 from rag.types import Document
+
+ROOT = Path(__file__).parents[1]
 
 PATIENT = Limits(seconds=30, output=100_000)
 HURRY = Limits(seconds=2, output=100_000)
@@ -146,6 +149,16 @@ def test_a_reader_sees_its_file_and_nothing_else(script: str, tmp_path: Path) ->
         assert "its reader wanted" in str(reason(reader, bad))
     assert canary.read_text() == "secret"
     assert not Path(sys.prefix, "planted.py").exists()
+
+
+def test_libraries_may_stand_behind_a_link(tmp_path: Path) -> None:
+    """As under a "current" that points at the newest release: some libraries look up where they really are."""
+    (tmp_path / "current").symlink_to(sys.prefix)
+    manual = ROOT / "corpus" / "shop" / "products" / "polar_35_zh.pdf"
+    code = f"from rag.ingest.apart import *\nwith reading_apart() as read: print(read(Path({str(manual)!r}), 'a.pdf').text)"
+    command = [tmp_path / "current" / "bin" / "python", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env={"PYTHONUTF8": "1"})
+    assert read(manual, "a.pdf").text in done.stdout, done.stderr
 
 
 def test_a_reader_knows_no_secrets_and_writes_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,7 @@ class Guard:
         self._path = ""
         places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parents[1])]
         places += [place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")]
+        places += map(os.path.realpath, tuple(places))  # some look up where they really are
         self._roots = tuple(place + os.sep for place in places)  # libraries open their own data and modules
         sys.addaudithook(self._check)
 
