@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -446,6 +447,24 @@ def test_vectors_that_differ_by_rounding_stand_for_each_other(tmp_path: Path, mo
 
     monkeypatch.setattr(HashEmbedder, "embed", nearly)
     assert publish(Generations(tmp_path), [make(n) for n in range(40)]).count == 40
+
+
+@pytest.mark.parametrize("count", [1, 10, 11, 23, 40])
+def test_no_batch_stays_in_chromas_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """It would be read with every further batch, and at every opening."""
+    from rag.index import chroma
+
+    monkeypatch.setattr(chroma, "BATCH", 10)
+    left: list[int] = []
+    chunks = [make(n) for n in range(count)]
+    size = chroma.batch_of(count)
+    with closing(chroma.ChromaStore.create(tmp_path, "", "shoptalk-log", count)) as store:
+        for start in range(0, count, size):
+            batch = chunks[start : start + size]
+            store.add(batch, EMBEDDER.embed([chunk.search_text for chunk in batch]))
+            with closing(sqlite3.connect(tmp_path / "chroma.sqlite3")) as database:
+                left += database.execute("SELECT count(*) FROM embeddings_queue").fetchone()
+    assert len(left) == -(-count // 10) and max(left) <= 1
 
 
 @pytest.mark.parametrize("count, care", [(20_000, 40), (100_000, 100), (200_001, 200)])

@@ -132,11 +132,11 @@ class Catalog:
         query = "SELECT id, rejected FROM members JOIN documents ON key = document WHERE generation = ? AND rejected != '[]'"
         return {id: json.loads(rows) for id, rows in self._database.execute(query, (generation,))}
 
-    def pages(self, generation: int) -> Iterator[list[tuple[Chunk, str]]]:
-        """A generation's chunks by rising id, at most PAGE at a time, each with its JSON."""
+    def pages(self, generation: int, size: int = PAGE) -> Iterator[list[tuple[Chunk, str]]]:
+        """A generation's chunks by rising id, `size` at a time, each with its JSON."""
         with self._reading():
             rows = self._database.execute(f"SELECT encoded, text {_OF_GENERATION} ORDER BY chunks.id", (generation,))
-            while page := rows.fetchmany(PAGE):
+            while page := rows.fetchmany(size):
                 yield [(decode(encoded, text), encoded) for encoded, text in page]
 
     def compare(self, old: int, new: int) -> Counts:

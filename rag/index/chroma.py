@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 EXACT_LIMIT = 200_000  # chunks
-BATCH = 5_000  # rows written in one call: twice as fast as a thousand, and no more than SQLite takes
+BATCH = 5_000  # rows written in one call, at most: twice as fast as a thousand, and no more than SQLite takes
 SENT = 500  # rows sent to a server in one call
 CARE = ((20_000, 40), (EXACT_LIMIT, 100))  # up to so many chunks, neighbours looked at for each that joins the graph
 THOROUGH = 200  # ... and where answers come from it
@@ -49,8 +49,8 @@ _SHARED = threading.Lock()  # clients of one folder share a core, and chromadb c
 class ChromaStore:
     """A Store in one Chroma collection, written once and then only read."""
 
-    def __init__(self, client: ClientAPI, collection: Any, batch: int) -> None:  # noqa: ANN401 - chromadb is not typed for us
-        """`batch` rows are written in one call, at most."""
+    def __init__(self, client: ClientAPI, collection: Any, batch: int = BATCH) -> None:  # noqa: ANN401 - chromadb is not typed for us
+        """`batch` rows are written in one call."""
         self._client = client
         self._collection = collection
         self._batch = min(batch, client.get_max_batch_size())
@@ -62,16 +62,18 @@ class ChromaStore:
     def create(cls, folder: Path, place: str, name: str, count: int) -> ChromaStore:
         """An empty collection that will hold exactly `count` chunks, at least one.
 
-        Chroma writes its HNSW files after each `sync_threshold` rows and has no flush: the count of all rows makes that happen
-        exactly once, with the last row. Below the threshold they would be rebuilt from its log at every opening.
+        Chroma writes its HNSW files, and lets go of its log, after the batch with which `sync_threshold` rows are there; it has
+        no flush. What is left is read at every opening, and with every batch. So each batch has that many, the last included.
         """
+        batch = batch_of(count)
+        least = (count - 1) % batch + 1  # rows of the last
         careful = next((care for most, care in CARE if count <= most), THOROUGH)
-        hnsw = {"space": "ip", "sync_threshold": count, "ef_construction": careful}
+        hnsw = {"space": "ip", "sync_threshold": least, "ef_construction": careful}
         with ExitStack() as opened:
             client = _connect(folder, place)
             opened.callback(_disconnect, client)
             collection = client.create_collection(name, embedding_function=None, configuration={"hnsw": hnsw})
-            store = cls(client, collection, SENT if place else BATCH)
+            store = cls(client, collection, SENT if place else batch)
             opened.pop_all()
         return store
 
@@ -82,7 +84,7 @@ class ChromaStore:
             client = _connect(folder, place)
             opened.callback(_disconnect, client)
             collection = client.get_collection(name, embedding_function=None)
-            store = cls(client, collection, SENT if place else BATCH)
+            store = cls(client, collection)
             opened.pop_all()
         return store
 
@@ -98,9 +100,10 @@ class ChromaStore:
             _disconnect(client)
 
     def add(self, chunks: Sequence[Chunk], vectors: Vectors, encoded: Sequence[str] = ()) -> None:
-        """Append; ids must be new (Chroma would ignore known ones in silence, the seal's check would not).
+        """Append batch_of() chunks, or all of them.
 
-        `encoded` is the JSON of each chunk, where it is at hand.
+        Ids must be new (Chroma would ignore known ones in silence, the seal's check would not). `encoded` is the JSON of each
+        chunk, where it is at hand.
         """
         encoded = encoded or [encode(chunk) for chunk in chunks]
         for start in range(0, len(chunks), self._batch):
@@ -204,6 +207,11 @@ class ChromaStore:
     def close(self) -> None:
         """Release files and connections; what load() read into memory stays."""
         _disconnect(self._client)
+
+
+def batch_of(count: int) -> int:
+    """How many of `count` rows to write at a time, so that no batch is much smaller than another."""
+    return -(-count // -(-count // BATCH))
 
 
 def _connect(folder: Path, place: str) -> ClientAPI:

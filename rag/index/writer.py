@@ -88,7 +88,7 @@ def _lines(child: subprocess.Popen[str]) -> Iterator[str]:
 
 def write(folder: Path, catalog: Catalog, number: int, embedder: str, count: int, progress: Progress) -> None:
     """Vectors and texts into Chroma; at the same time words, questions and sentences beside it; and the ledger of all chunks."""
-    from rag.index.chroma import ChromaStore
+    from rag.index.chroma import ChromaStore, batch_of
 
     place, name = load_where(folder)
     vectors_of = partial(catalog.get, embedder)
@@ -98,7 +98,7 @@ def write(folder: Path, catalog: Catalog, number: int, embedder: str, count: int
     said: list[int] = []
     with closing(ChromaStore.create(folder / CHROMA, place, name, count)) as store, ThreadPoolExecutor(1) as beside:
         adding: Future[None] = beside.submit(lambda: None)
-        for page in catalog.pages(number):
+        for page in catalog.pages(number, batch_of(count)):
             chunks = [chunk for chunk, _ in page]
             texts = [chunk.search_text for chunk in chunks]
             vectors = vectors_of(texts)
