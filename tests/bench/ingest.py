@@ -134,7 +134,7 @@ def opened(folder: Path, home: Path) -> Row:
 
 
 def written(folder: Path, home: Path) -> Row:
-    """A first ingest with an embedder that takes no time and no memory."""
+    """A first ingest, and one after a file was saved, with an embedder that takes no time and no memory."""
     from rag import settings
     from rag.fakes import HashEmbedder
     from rag.index.catalog import Catalog
@@ -143,9 +143,12 @@ def written(folder: Path, home: Path) -> Row:
 
     chosen = settings.load(home=home, corpus=folder)
     with Catalog(home / CATALOG) as catalog:
-        chunking = Chunking(chosen.chunk.tokens, chosen.chunk.overlap)
-        report = ingest(folder, build_generations(chosen), catalog, HashEmbedder(384), chunking)
-    return {"chunks": report.added, "texts": report.embedded, "seconds": report.seconds}
+        into = build_generations(chosen), catalog, HashEmbedder(384), Chunking(chosen.chunk.tokens, chosen.chunk.overlap)
+        report = ingest(folder, *into)
+        page = next(folder.rglob("*.md"))
+        page.write_text(f"{page.read_text(encoding='utf-8')}\n## News\n\nThe cellar is open on Sundays.\n", encoding="utf-8")
+        again = ingest(folder, *into)
+    return {"chunks": report.added, "texts": report.embedded, "seconds": report.seconds, "edit": again.seconds}
 
 
 def langchain(folder: Path, home: Path, tokens: int) -> Row:
