@@ -33,14 +33,14 @@ CHILD = """
 import os, shutil, sys, time
 from pathlib import Path
 from rag.fakes import HashEmbedder
-from rag.index import catalog, draft, generation, manifest, writer
+from rag.index import chroma, draft, generation, manifest, writer
 from rag.index.catalog import Catalog
 from rag.index.chroma import ChromaStore
 from rag.index.generation import Generations
 from rag.ingest import flow
 
 folder, instant = Path(sys.argv[1]), sys.argv[2]
-flow.BATCH, flow.WINDOW, catalog.PAGE = 10, 40, 10
+flow.BATCH, flow.WINDOW, chroma.BATCH = 10, 40, 10
 
 def die(*_, **__):
     os.kill(os.getpid(), 9)

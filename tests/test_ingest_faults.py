@@ -22,7 +22,7 @@ from test_ingest_flow import Shop
 
 from rag.errors import HomeError
 from rag.fakes import HashEmbedder
-from rag.index import catalog, draft
+from rag.index import draft
 from rag.index.catalog import Catalog
 from rag.index.generation import Generations
 from rag.ingest import flow
@@ -320,7 +320,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.mark.slow
 def test_a_chroma_server_that_goes_away_midway(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog, "PAGE", 2)
+    monkeypatch.setattr("rag.index.chroma.BATCH", 2)
     shop = Shop(tmp_path)
     shop.generations = Generations(shop.home, server.url)
     shop.ingest()
